@@ -1,0 +1,53 @@
+"""A cycle-level emulator of many-core spiking chips of the Loihi 2 kind.
+
+`Network -> compile_network(network, chip) -> Program -> Emulator(chip, program).run(steps) -> Run -> energy, report`
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.chip import Chip, load_chip
+    from emulator.compiler import compile_network
+    from emulator.emulator import Emulator
+    from emulator.errors import EmulatorError
+    from emulator.mapping import Mapping
+    from emulator.network import Network
+    from emulator.observe.run import Run
+    from emulator.program import Program
+
+__all__ = [
+    "Chip",
+    "Emulator",
+    "EmulatorError",
+    "Mapping",
+    "Network",
+    "Program",
+    "Run",
+    "compile_network",
+    "load_chip",
+]
+_HOMES = {
+    "Chip": "chip",
+    "Emulator": "emulator",
+    "EmulatorError": "errors",
+    "Mapping": "mapping",
+    "Network": "network",
+    "Program": "program",
+    "Run": "observe.run",
+    "compile_network": "compiler",
+    "load_chip": "chip",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `emulator --help` needs none of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'emulator' has no attribute '{name}'")
+    value = getattr(import_module(f"emulator.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
