@@ -1,0 +1,25 @@
+import numpy as np
+from numpy.typing import NDArray
+
+BOTTLENECKS: tuple[str, ...]
+
+def time_steps(
+    entry_start: NDArray[np.int64],
+    entries: NDArray[np.void],
+    segments: NDArray[np.int32],
+    source_core: NDArray[np.int32],
+    source_tile: NDArray[np.int32],
+    root: NDArray[np.uint32],
+    branches: NDArray[np.void],
+    spike_start: NDArray[np.int64],
+    spike_source: NDArray[np.uint32],
+    active: NDArray[np.uint32],
+    costs_table: NDArray[np.int64],
+    width: int,
+    cores_per_tile: int,
+    step_cycles: NDArray[np.int64],
+    bottleneck: NDArray[np.uint8],
+    core_cycles: NDArray[np.int64],
+    tile_loads: NDArray[np.int64],
+) -> None:
+    """Time every step; fills the last four arrays."""

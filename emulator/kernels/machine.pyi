@@ -1,0 +1,43 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK: np.dtype[Any]
+SEGMENT: np.dtype[Any]
+
+class Machine:
+    """The state of a loaded program, and the workers that advance it."""
+
+    n_workers: int
+    step: int
+    steps_done: int
+    n_events: int
+    n_overflows: int
+    overflow_segment: int
+
+    def __init__(
+        self,
+        tables: dict[str, NDArray[Any]],
+        rules: dict[str, int],
+        core_start: NDArray[np.int32],
+        core_ranges: Sequence[tuple[int, int]],
+        cached_synapses: int = ...,
+        sorted_rows: int = ...,
+    ) -> None: ...
+    def begin(
+        self,
+        n_steps: int,
+        input_start: NDArray[np.int64],
+        input_source: NDArray[np.uint32],
+        spike_source: NDArray[np.uint32],
+        spike_start: NDArray[np.int64],
+        active: NDArray[np.uint32],
+        u_probe: NDArray[np.int32],
+        u_rows: NDArray[np.int32],
+        v_probe: NDArray[np.int32],
+        v_rows: NDArray[np.int32],
+        strict: bool,
+    ) -> None: ...
+    def work(self, k: int) -> None: ...

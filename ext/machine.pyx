@@ -1,0 +1,373 @@
+"""The run loop: every phase of every step, with no Python in between.
+
+A machine owns the state of all compartments; workers own ranges of cores and never write elsewhere, so
+the result does not depend on their number. One barrier per step separates spiking from delivery; the spike
+lists are double-buffered, so that a fast worker may begin the next step while a slow one still delivers.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+import numpy as np
+
+from emulator.kernels.neuron_lif cimport lif_update
+from emulator.kernels.state cimport (
+    Accumulators, Arithmetic, Block, Compartments, Row, Segment, Synapses,
+)
+from emulator.kernels.synapse cimport Sorter, deliver, deliver_sorted
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <sched.h>
+    typedef struct { int32_t arrived; int32_t generation; } meeting_t;
+
+    /* Spin briefly, then let others run: on a shared machine the other worker may have no core at all. */
+    static inline void meet(meeting_t *m, int32_t n_workers) {
+        if (n_workers == 1) return;
+        int32_t generation = __atomic_load_n(&m->generation, __ATOMIC_ACQUIRE);
+        if (__atomic_add_fetch(&m->arrived, 1, __ATOMIC_ACQ_REL) == n_workers) {
+            __atomic_store_n(&m->arrived, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&m->generation, generation + 1, __ATOMIC_RELEASE);
+            return;
+        }
+        for (int32_t spins = 0; __atomic_load_n(&m->generation, __ATOMIC_ACQUIRE) == generation; spins++)
+            if (spins > 2000) sched_yield();
+    }
+    """
+    ctypedef struct meeting_t:
+        int32_t arrived
+        int32_t generation
+    void meet(meeting_t *meeting, int32_t n_workers) nogil
+
+cdef enum:
+    CACHED_SYNAPSES = 1 << 20      # of which all rows are quickly at hand in any order
+    SORTED_ROWS = 1 << 17          # that are sorted by core at a time
+
+cdef Block _block
+cdef Segment _segment
+BLOCK = np.asarray(<Block[:1]> &_block).dtype
+SEGMENT = np.asarray(<Segment[:1]> &_segment).dtype
+
+
+cdef struct Worker:
+    int32_t first_core
+    int32_t stop_core
+    int32_t first_segment
+    int32_t stop_segment
+    int64_t first_compartment
+    int64_t n_events
+    int64_t n_overflows
+    int32_t overflow_segment      # where a strict run stopped, or -1
+    int32_t first_u_probe
+    int32_t stop_u_probe
+    int32_t first_v_probe
+    int32_t stop_v_probe
+    int64_t[2] n_spikes           # of the even and the odd step
+    Sorter sorter
+
+
+cdef int64_t list_fired(
+    const uint8_t *fired, int64_t first, int64_t stop, uint32_t *spikes
+) noexcept nogil:
+    """Write the indices of the set bytes of first..stop, ascending; return how many."""
+    cdef int64_t i = first, n = 0
+    cdef uint64_t word
+    cdef int j
+    while i < stop:
+        if stop - i >= 8:
+            memcpy(&word, fired + i, 8)
+            if word == 0:
+                i += 8
+                continue
+        for j in range(min(8, stop - i)):
+            if fired[i + j]:
+                spikes[n] = <uint32_t>(i + j)
+                n += 1
+        i += 8
+    return n
+
+
+cdef class Machine:
+    """The state of a loaded program, and the workers that advance it.
+
+    Parameters
+    ----------
+    tables : dict of str to ndarray
+        The arrays of the structs in `state.pxd`, by field name; state arrays are changed in place.
+    rules : dict of str to int
+        The fields of `Arithmetic`.
+    core_start : ndarray of int32, (n_cores + 1,)
+        First compartment of each core.
+    core_ranges : sequence of (first, stop)
+        The cores of each worker; together every core once.
+    cached_synapses : int
+        Rows are sorted by block before they are visited when there are more synapses than this.
+    sorted_rows : int
+        Rows sorted at a time; raised to those of any source.
+    """
+
+    cdef Compartments cells
+    cdef Arithmetic rules
+    cdef Synapses axons
+    cdef Accumulators inputs
+    cdef Worker[64] workers
+    cdef meeting_t meeting
+    cdef readonly int n_workers
+    cdef object _keep
+    cdef bint sorted
+    cdef const Segment[::1] segments
+    cdef uint8_t[::1] fired
+    cdef uint32_t[:, ::1] spikes
+    cdef readonly int64_t step
+    # The chunk being run: set by begin(), read by every worker.
+    cdef int64_t n_steps, n_sources, capacity
+    cdef int strict
+    cdef int64_t[::1] input_start
+    cdef uint32_t[::1] input_source
+    cdef uint32_t[::1] spike_source
+    cdef int64_t[::1] spike_start
+    cdef uint32_t[:, ::1] active
+    cdef int32_t[::1] u_probe, v_probe
+    cdef int32_t[:, ::1] u_rows, v_rows
+    cdef readonly int64_t steps_done
+
+    def __init__(
+        self, dict tables, dict rules, const int32_t[::1] core_start, core_ranges,
+        int64_t cached_synapses=CACHED_SYNAPSES, int64_t sorted_rows=SORTED_ROWS,
+    ):
+        cdef int32_t[::1] u = tables["u"], v = tables["v"]
+        cdef uint8_t[::1] left = tables["refractory_left"]
+        cdef const uint16_t[::1] u_retain = tables["u_retain"], v_retain = tables["v_retain"]
+        cdef const int32_t[::1] bias = tables["bias"], threshold = tables["threshold"]
+        cdef const uint8_t[::1] refractory = tables["refractory"]
+        cdef const uint32_t[::1] row_start = tables["row_start"], packed = tables["synapses"]
+        cdef const Row[::1] rows = tables["rows"]
+        cdef const Block[::1] blocks = tables["blocks"]
+        cdef int32_t[:, ::1] accumulators = tables["accumulators"]
+        cdef Py_ssize_t n = u.shape[0], k
+        self._keep = (
+            u, v, left, u_retain, v_retain, bias, threshold, refractory, row_start, packed, rows, blocks,
+            accumulators,
+        )
+        self.segments = tables["segments"]
+        self.fired = np.zeros(n + 8, np.uint8)
+        self.spikes = np.zeros((2, n + 1), np.uint32)
+        self.n_sources = row_start.shape[0] - 1
+        if n:
+            self.cells = Compartments(
+                &u[0], &v[0], &left[0], &u_retain[0], &v_retain[0], &bias[0], &threshold[0], &refractory[0]
+            )
+            self.inputs = Accumulators(&accumulators[0, 0], n, <int32_t>accumulators.shape[0])
+        self.axons.row_start = &row_start[0]
+        if rows.shape[0]:
+            self.axons.rows = &rows[0]
+            self.axons.blocks = &blocks[0]
+            self.axons.packed = &packed[0] if packed.shape[0] else NULL
+        self.rules = Arithmetic(
+            rules["u_shift"], rules["u_saturates"], rules["accumulator_shift"], rules["v_min"], rules["v_max"]
+        )
+        self.n_workers = len(core_ranges)
+        for k, (first, stop) in enumerate(core_ranges):
+            self.workers[k].first_core = first
+            self.workers[k].stop_core = stop
+            self.workers[k].first_compartment = core_start[first]
+            self._own_segments(&self.workers[k])
+        self.sorted = packed.shape[0] > cached_synapses
+        if self.sorted:
+            self._make_sorters(blocks.shape[0], sorted_rows)
+        self.step = 0
+
+    cdef void _make_sorters(self, Py_ssize_t n_blocks, int64_t most):
+        cdef const uint32_t *row_start = self.axons.row_start
+        cdef int64_t i
+        cdef Py_ssize_t k
+        for i in range(self.n_sources):
+            most = max(most, <int64_t>row_start[i + 1] - row_start[i])
+        cdef uint32_t[:, ::1] start = np.zeros((self.n_workers, n_blocks), np.uint32)
+        cdef int64_t[:, ::1] rows = np.zeros((self.n_workers, most), np.int64)
+        for k in range(self.n_workers):
+            self.workers[k].sorter = Sorter(
+                &start[k, 0], <Row *>&rows[k, 0], most, <int32_t>n_blocks, self.n_workers == 1
+            )
+        self._keep = (self._keep, start, rows)
+
+    cdef void _own_segments(self, Worker *worker) noexcept:
+        cdef int32_t s = 0, n = <int32_t>self.segments.shape[0]
+        while s < n and self.segments[s].core < worker.first_core:
+            s += 1
+        worker.first_segment = s
+        while s < n and self.segments[s].core < worker.stop_core:
+            s += 1
+        worker.stop_segment = s
+
+    def begin(
+        self,
+        int64_t n_steps,
+        int64_t[::1] input_start,     # IN   (n_steps + 1,)  into input_source
+        uint32_t[::1] input_source,   # IN   sources of input spikes, ascending in each step
+        uint32_t[::1] spike_source,   # OUT  sources of all spikes, by step, ascending in each
+        int64_t[::1] spike_start,     # OUT  (n_steps + 1,)  into spike_source
+        uint32_t[:, ::1] active,      # OUT  (n_steps, n_segments)  active compartments
+        int32_t[::1] u_probe,         # IN   (n_u,)  compartments, ascending
+        int32_t[:, ::1] u_rows,       # OUT  (n_steps, n_u)
+        int32_t[::1] v_probe,         # IN   (n_v,)  compartments, ascending
+        int32_t[:, ::1] v_rows,       # OUT  (n_steps, n_v)
+        bint strict,
+    ):
+        """Set what the next chunk reads and writes. It ends early when spike_source may overflow."""
+        cdef Py_ssize_t k
+        cdef Worker *worker
+        self.n_steps = n_steps
+        self.input_start, self.input_source = input_start, input_source
+        self.spike_source, self.spike_start, self.active = spike_source, spike_start, active
+        self.u_probe, self.u_rows, self.v_probe, self.v_rows = u_probe, u_rows, v_probe, v_rows
+        self.capacity = spike_source.shape[0]
+        self.strict = strict
+        self.steps_done = 0
+        spike_start[0] = 0
+        self.meeting = meeting_t(0, 0)
+        for k in range(self.n_workers):
+            worker = &self.workers[k]
+            worker.n_events = worker.n_overflows = 0
+            worker.overflow_segment = -1
+            self._own_probes(worker)
+
+    cdef void _own_probes(self, Worker *worker):
+        cdef int64_t first = worker.first_compartment, stop = first
+        if worker.stop_segment > worker.first_segment:
+            stop = self.segments[worker.stop_segment - 1].stop
+        worker.first_u_probe, worker.stop_u_probe = np.searchsorted(self.u_probe, [first, stop])
+        worker.first_v_probe, worker.stop_v_probe = np.searchsorted(self.v_probe, [first, stop])
+
+    def work(self, int k):
+        """Run the chunk as worker k; every worker must be called, each in its own thread."""
+        with nogil:
+            self._work(k)
+
+    cdef void _work(self, int k) noexcept nogil:
+        cdef int64_t t, recorded = 0
+        cdef int parity
+        for t in range(self.n_steps):
+            if recorded + self.n_sources > self.capacity:
+                break
+            parity = t & 1
+            self._spike(&self.workers[k], t, parity)
+            meet(&self.meeting, self.n_workers)
+            if self.strict and self._overflowed():
+                break
+            self._deliver(&self.workers[k], t, parity)
+            if k == 0:
+                self._record(t, parity, recorded)
+            recorded += self._count(parity) + self.input_start[t + 1] - self.input_start[t]
+            if k == 0:
+                self.steps_done = t + 1
+        meet(&self.meeting, self.n_workers)
+        if k == 0:
+            self.step += self.steps_done
+
+    cdef void _spike(self, Worker *worker, int64_t t, int parity) noexcept nogil:
+        cdef int64_t n_active, overflows
+        cdef int32_t s, i
+        cdef int32_t slot = <int32_t>((self.step + t) % self.inputs.n_slots) if self.inputs.n_slots else 0
+        cdef int32_t *due = self.inputs.input + slot * self.inputs.n_compartments
+        cdef const Segment *segment
+        for s in range(worker.first_segment, worker.stop_segment):
+            segment = &self.segments[s]
+            n_active = overflows = 0
+            lif_update(
+                &self.cells, &self.rules, due, &self.fired[0], segment.first, segment.stop, &n_active, &overflows
+            )
+            self.active[t, s] = <uint32_t>n_active
+            worker.n_overflows += overflows
+            if overflows and worker.overflow_segment < 0:
+                worker.overflow_segment = s
+        worker.n_spikes[parity] = 0
+        if worker.stop_segment > worker.first_segment:
+            worker.n_spikes[parity] = list_fired(
+                &self.fired[0], worker.first_compartment, self.segments[worker.stop_segment - 1].stop,
+                &self.spikes[parity, worker.first_compartment],
+            )
+        for i in range(worker.first_u_probe, worker.stop_u_probe):
+            self.u_rows[t, i] = self.cells.u[self.u_probe[i]]
+        for i in range(worker.first_v_probe, worker.stop_v_probe):
+            self.v_rows[t, i] = self.cells.v[self.v_probe[i]]
+
+    cdef int _overflowed(self) noexcept nogil:
+        cdef int k
+        for k in range(self.n_workers):
+            if self.workers[k].overflow_segment >= 0:
+                return 1
+        return 0
+
+    cdef int64_t _count(self, int parity) noexcept nogil:
+        cdef int k
+        cdef int64_t n = 0
+        for k in range(self.n_workers):
+            n += self.workers[k].n_spikes[parity]
+        return n
+
+    cdef void _deliver(self, Worker *worker, int64_t t, int parity) noexcept nogil:
+        cdef int k
+        cdef int32_t slot
+        cdef Worker *other
+        if self.inputs.n_slots == 0:
+            return
+        slot = <int32_t>((self.step + t + 1) % self.inputs.n_slots)
+        for k in range(self.n_workers):
+            other = &self.workers[k]
+            self._deliver_list(
+                worker, &self.spikes[parity, other.first_compartment], other.n_spikes[parity], slot
+            )
+        if self.input_start[t + 1] > self.input_start[t]:
+            self._deliver_list(
+                worker, &self.input_source[self.input_start[t]], self.input_start[t + 1] - self.input_start[t], slot
+            )
+
+    cdef void _deliver_list(
+        self, Worker *worker, const uint32_t *sources, int64_t n_sources, int32_t slot
+    ) noexcept nogil:
+        if self.sorted:
+            worker.n_events += deliver_sorted(
+                &self.axons, &self.inputs, sources, n_sources, slot, worker.first_core, worker.stop_core,
+                &worker.sorter,
+            )
+        else:
+            worker.n_events += deliver(
+                &self.axons, &self.inputs, sources, n_sources, slot, worker.first_core, worker.stop_core
+            )
+
+    cdef void _record(self, int64_t t, int parity, int64_t recorded) noexcept nogil:
+        cdef int k
+        cdef int64_t n
+        for k in range(self.n_workers):
+            n = self.workers[k].n_spikes[parity]
+            if n:
+                memcpy(
+                    &self.spike_source[recorded], &self.spikes[parity, self.workers[k].first_compartment],
+                    n * sizeof(uint32_t),
+                )
+            recorded += n
+        n = self.input_start[t + 1] - self.input_start[t]
+        if n:
+            memcpy(&self.spike_source[recorded], &self.input_source[self.input_start[t]], n * sizeof(uint32_t))
+        self.spike_start[t + 1] = recorded + n
+
+    @property
+    def n_events(self):
+        """Synaptic events that the last chunk made, counted where they were made."""
+        return sum(self.workers[k].n_events for k in range(self.n_workers))
+
+    @property
+    def n_overflows(self):
+        """Wrap-arounds of u or of its input in the last chunk."""
+        return sum(self.workers[k].n_overflows for k in range(self.n_workers))
+
+    @property
+    def overflow_segment(self):
+        """First segment in which the last chunk met a wrap-around, or -1."""
+        found = [
+            self.workers[k].overflow_segment for k in range(self.n_workers)
+            if self.workers[k].overflow_segment >= 0
+        ]
+        return min(found, default=-1)
