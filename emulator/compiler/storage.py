@@ -1,0 +1,74 @@
+"""What synapses take in a core's memory: blocks of at most so many synapses, in whole words.
+
+Oracle: tests/oracle/storage.py. A row (the synapses of one source on one core, from one projection) is
+stored in blocks of at most `block_synapses`; each block has a header and is rounded up to whole words. `sparse`
+stores a target index with each synapse, `dense` none, but needs rows whose targets are consecutive.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.chip import Chip
+from emulator.chip.schema import Synapses
+
+SPARSE, DENSE = 0, 1
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a block of synapses (one projection on one core) is stored."""
+
+    bits_per_synapse: int
+    kind: int  # SPARSE or DENSE
+
+
+def row_words(lengths: NDArray[Any], bits_per_synapse: Any, rules: Synapses) -> NDArray[np.int64]:
+    """Return the memory words of rows of these lengths."""
+    full, rest = np.divmod(np.asarray(lengths, np.int64), rules.block_synapses)
+    bits = np.asarray(bits_per_synapse, np.int64)
+    whole = -(-(rules.block_synapses * bits + rules.block_header_bits) // rules.word_bits)
+    part = -(-(rest * bits + rules.block_header_bits) // rules.word_bits)
+    return full * whole + np.where(rest > 0, part, 0)
+
+
+def choose_format(
+    chip: Chip, weight_bits: int, max_delay_steps: int, top_slot: int, *, consecutive: bool
+) -> Format | None:
+    """Return the smallest format for a block, or None when no index of the chip reaches its highest target."""
+    payload = weight_bits + int(max_delay_steps).bit_length()
+    if "dense" in chip.synapses.formats and consecutive:
+        return Format(payload, DENSE)
+    needed = max(int(top_slot).bit_length(), 1)
+    enough = [bits for bits in chip.synapses.index_bits if bits >= needed]
+    if "sparse" not in chip.synapses.formats or not enough:
+        return None
+    return Format(payload + min(enough), SPARSE)
+
+
+def rows_of(
+    pre: NDArray[Any], post: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
+    """Group synapses of one block by source.
+
+    Returns
+    -------
+    sources : (n_rows,) ndarray
+        Sources that have a row, ascending.
+    lengths : (n_rows,) ndarray
+        Synapses of each row.
+    consecutive : bool
+        Whether the targets of every row are consecutive and distinct.
+    """
+    if not len(pre):
+        return np.empty(0, np.int64), np.empty(0, np.int64), True
+    order = np.argsort(pre.astype(np.int64) << 32 | post, kind="stable")
+    pre, post = pre[order], post[order]
+    first = np.flatnonzero(np.concatenate([[True], pre[1:] != pre[:-1]]))
+    lengths = np.diff(np.append(first, len(pre)))
+    inside = np.ones(len(pre), bool)
+    inside[first] = False
+    consecutive = bool(np.all((post[1:] - post[:-1] == 1)[inside[1:]]))
+    return pre[first].astype(np.int64), lengths, consecutive

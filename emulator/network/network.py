@@ -1,0 +1,347 @@
+"""Network: populations, projections and probes, as a user describes them, in registers or in real units."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emulator.errors import NetworkError
+from emulator.network.parameters import REAL, parameter
+from emulator.network.synapses import WEIGHT_RANGE, sign_mistakes, synapses
+
+MODELS = ("lif",)
+VARIABLES = ("spikes", "u", "v")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons of one model; inputs are populations whose spikes come from outside."""
+
+    name: str
+    size: int
+    model: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    neurons_per_core: int | None = None
+    pack: bool = False
+
+    @property
+    def is_input(self) -> bool:
+        """Whether the neurons are sources outside the chip, which occupy no compartment."""
+        return self.model == "input"
+
+    def __len__(self) -> int:
+        return self.size
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Synapses from one population to another: arrays of one length, in the order they were given."""
+
+    name: str
+    source: Population
+    target: Population
+    pre: NDArray[np.int32]
+    post: NDArray[np.int32]
+    weights: NDArray[Any]  # int32 mantissas, or float64 real values
+    delays: NDArray[np.uint8] | int
+    weight_exp: int
+    sign_mode: str
+    weight_bits: int
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the weights are real values that the compiler quantises."""
+        return self.weights.dtype.kind == "f"
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A variable of a population to record in every step."""
+
+    population: str
+    variable: str
+    neurons: NDArray[np.int32] | None
+
+
+class Network:
+    """A network to run: made by calls, checked at each call.
+
+    Parameters
+    ----------
+    name : str
+        Shown in reports.
+    dt_ms : float
+        Duration of one step, for parameters in milliseconds.
+
+    Examples
+    --------
+    >>> net = Network("pair")
+    >>> source = net.input("in", 2)
+    >>> cells = net.population("cells", 3, tau_mem_ms=20.0, threshold=1.0)
+    >>> net.connect(source, cells, weights=[[0.5, 0.0], [0.1, -0.2], [0.0, 0.3]]).name
+    'in->cells'
+    """
+
+    def __init__(self, name: str = "network", *, dt_ms: float = 1.0) -> None:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise NetworkError(
+                f"network {name!r:.60}: a name is made of letters, digits, '_', '-' and '.', 200 at most"
+            )
+        is_number = isinstance(dt_ms, int | float | np.number) and not isinstance(dt_ms, bool)
+        if not (is_number and np.isfinite(dt_ms) and dt_ms > 0):
+            raise NetworkError(
+                f"network '{name}': dt_ms is {dt_ms!r:.60}; it must be a positive number of milliseconds"
+            )
+        self.name = name
+        self.dt_ms = float(dt_ms)
+        self.populations: dict[str, Population] = {}
+        self.projections: list[Projection] = []
+        self.probes: list[Probe] = []
+        self.assumptions: list[str] = []
+
+    def input(self, name: str, size: int) -> Population:
+        """Add neurons whose spikes come from outside; they occupy no compartment."""
+        return self._add(Population(name, _size(name, size), "input"))
+
+    def population(
+        self,
+        name: str,
+        size: int,
+        *,
+        model: str = "lif",
+        neurons_per_core: int | None = None,
+        pack: bool = False,
+        **parameters: ArrayLike,
+    ) -> Population:
+        """Add neurons.
+
+        Parameters
+        ----------
+        name : str
+            Unique in the network.
+        size : int
+            Number of neurons.
+        model : str
+            "lif".
+        neurons_per_core : int, optional
+            At most so many of this population on a core.
+        pack : bool
+            Begin on the core where the previous population ended, instead of on a new one.
+        **parameters : scalar or array (size,)
+            Registers: `du`, `dv`, `vth_mant`, `bias_mant`, `bias_exp`, `refractory`, `u_init`, `v_init`,
+            `refractory_init`; or real units: `tau_syn_ms`, `tau_mem_ms`, `threshold`, `bias`, `refractory_ms`,
+            `u_start`, `v_start`. A threshold is required; the others default to no memory of u (du = 4095), no leak,
+            no bias, refractory 1, and zero.
+
+        Returns
+        -------
+        Population
+
+        Raises
+        ------
+        NetworkError
+            With every mistake.
+        """
+        mistakes = []
+        if model not in MODELS:
+            mistakes.append(f"model '{model}' does not exist; there are: {', '.join(MODELS)}")
+        if neurons_per_core is not None and not (
+            _is_int(neurons_per_core) and neurons_per_core >= 1
+        ):
+            mistakes.append(
+                f"neurons_per_core is {neurons_per_core!r}; it must be a whole number from 1"
+            )
+        size = _size(name, size)
+        values = {key: parameter(key, value, size, mistakes) for key, value in parameters.items()}
+        for real, register in REAL.items():
+            if real in values and register in values:
+                mistakes.append(
+                    f"{real} and {register} both set the same register; give one of them"
+                )
+        if "bias" in values and "bias_exp" in values:
+            mistakes.append("bias and bias_exp both set the same register; give one of them")
+        if not {"threshold", "vth_mant"} & set(values):
+            mistakes.append("a threshold is required: vth_mant (register) or threshold (real)")
+        if mistakes:
+            raise NetworkError("\n".join(f"population '{name}': {mistake}" for mistake in mistakes))
+        return self._add(Population(name, size, model, values, neurons_per_core, pack))
+
+    def connect(
+        self,
+        source: Population,
+        target: Population,
+        *,
+        weights: Any,
+        weight_exp: int | None = None,
+        delay: Any = 0,
+        sign_mode: str = "mixed",
+        weight_bits: int = 8,
+        name: str | None = None,
+    ) -> Projection:
+        """Add synapses.
+
+        Parameters
+        ----------
+        weights : array (post, pre), scipy.sparse (post, pre), or (pre, post, weight) arrays
+            Integers are mantissas (1 = 64 units of u at weight_exp 0); floats are real values in the unit of the
+            target's threshold. Zeros of a matrix are no synapse.
+        weight_exp : int, optional
+            Exponent of all weights, for mantissas only; 0 unless given.
+        delay : int, or array of the same form as the weights
+            Steps beyond the one that every spike takes.
+        sign_mode : {"mixed", "exc", "inh"}
+            Which signs the weights may have: mantissas -256..254 (even), 0..255, -255..0.
+        weight_bits : int
+            Bits that the chip stores of a weight.
+
+        Returns
+        -------
+        Projection
+
+        Raises
+        ------
+        NetworkError
+            With every mistake.
+        """
+        _require_populations(source, target)
+        if not isinstance(name, str | None):
+            raise NetworkError(f"projection {name!r:.60}: a name is a string")
+        if name is None:
+            name = f"{source.name}->{target.name}"
+            taken = sum(p.name == name or p.name.startswith(f"{name}#") for p in self.projections)
+            name = f"{name}#{taken + 1}" if taken else name
+        try:
+            pre, post, values, delays = synapses(source.size, target.size, weights, delay)
+            mistakes = _connection_mistakes(
+                self, name, source, target, values, weight_exp, sign_mode, weight_bits
+            )
+        except NetworkError as error:
+            mistakes = [str(error)]
+        if mistakes:
+            raise NetworkError("\n".join(f"projection '{name}': {mistake}" for mistake in mistakes))
+        exponent = 0 if weight_exp is None else int(weight_exp)
+        projection = Projection(
+            name, source, target, pre, post, values, delays, exponent, sign_mode, int(weight_bits)
+        )
+        self.projections.append(projection)
+        return projection
+
+    def probe(
+        self, population: Population, *variables: str, neurons: ArrayLike | None = None
+    ) -> None:
+        """Record variables of a population in every step: "spikes", "u", "v".
+
+        Raises
+        ------
+        NetworkError
+            For inputs (their spikes are given), unknown variables, and neurons the population does not have.
+        """
+        _require_populations(population)
+        mistakes = []
+        if self.populations.get(population.name) is not population:
+            mistakes.append("it belongs to another network")
+        elif population.is_input:
+            mistakes.append("it is an input; its spikes are what you give it")
+        mistakes += [
+            f"'{variable}' cannot be recorded; allowed: {', '.join(VARIABLES)}"
+            for variable in variables
+            if variable not in VARIABLES
+        ]
+        if not variables:
+            mistakes.append(f"no variable was given; allowed: {', '.join(VARIABLES)}")
+        chosen = None
+        if neurons is not None:
+            chosen = np.atleast_1d(np.asarray(neurons))
+            if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
+                mistakes.append(
+                    f"neurons is {chosen.dtype} of shape {chosen.shape}; it must be whole numbers (n,)"
+                )
+            elif chosen.size and not (chosen.min() >= 0 and chosen.max() < population.size):
+                mistakes.append(
+                    f"neurons holds {chosen.min()} to {chosen.max()}; allowed: 0 to {population.size - 1}"
+                )
+        if mistakes:
+            raise NetworkError(
+                "\n".join(f"probe of '{population.name}': {mistake}" for mistake in mistakes)
+            )
+        chosen = None if chosen is None else chosen.astype(np.int32)
+        self.probes += [Probe(population.name, variable, chosen) for variable in variables]
+
+    def _add(self, population: Population) -> Population:
+        name = population.name
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise NetworkError(
+                f"population {name!r}: a name is made of letters, digits, '_', '-' and '.', 200 at most"
+            )
+        if name in self.populations:
+            raise NetworkError(f"population '{name}': the network has one of this name already")
+        self.populations[name] = population
+        return population
+
+    def __repr__(self) -> str:
+        n_synapses = sum(len(p.pre) for p in self.projections)
+        return (
+            f"<Network '{self.name}': {len(self.populations)} populations, {n_synapses:,} synapses>"
+        )
+
+
+def _require_populations(*given: object) -> None:
+    for one in given:
+        if not isinstance(one, Population):
+            raise NetworkError(
+                f"{one!r:.60} is no population; give what `input` and `population` return"
+            )
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _size(name: str, size: object) -> int:
+    if not _is_int(size) or not 1 <= size <= 2**31 - 1:  # type: ignore[operator]
+        raise NetworkError(
+            f"population '{name}': size is {size!r}; it must be a whole number from 1"
+        )
+    return int(size)  # type: ignore[call-overload,no-any-return]
+
+
+def _connection_mistakes(
+    net: Network,
+    name: str,
+    source: Population,
+    target: Population,
+    values: NDArray[Any],
+    weight_exp: object,
+    sign_mode: str,
+    weight_bits: object,
+) -> list[str]:
+    mistakes = [
+        f"'{end.name}' belongs to another network"
+        for end in (source, target)
+        if net.populations.get(end.name) is not end
+    ]
+    if any(p.name == name for p in net.projections):
+        mistakes.append("the network has one of this name already")
+    if target.is_input:
+        mistakes.append(f"'{target.name}' is an input and cannot be a target")
+    if not (_is_int(weight_bits) and 1 <= weight_bits <= 8):  # type: ignore[operator]
+        mistakes.append(f"weight_bits is {weight_bits!r}; allowed: 1 to 8")
+    if not isinstance(sign_mode, str) or sign_mode not in WEIGHT_RANGE:
+        return [*mistakes, f"sign_mode is {sign_mode!r:.60}; allowed: {', '.join(WEIGHT_RANGE)}"]
+    is_real = values.dtype.kind == "f"
+    if weight_exp is not None and (is_real or not (_is_int(weight_exp) and -8 <= weight_exp <= 7)):  # type: ignore[operator]
+        mistakes.append(
+            "weight_exp cannot be given with real weights: the compiler chooses it"
+            if is_real
+            else f"weight_exp is {weight_exp!r}; allowed: -8 to 7"
+        )
+    if not target.is_input and is_real != ("threshold" in target.parameters) and values.size:
+        kind, unit = ("real", "vth_mant") if is_real else ("mantissas", "threshold")
+        mistakes.append(
+            f"weights are {kind} but the threshold of '{target.name}' is {unit}; "
+            "give both as registers (integers, vth_mant) or both in real units (floats, threshold)"
+        )
+    return mistakes + sign_mistakes(values, sign_mode, weight_bits, is_real)

@@ -1,0 +1,75 @@
+"""Parameters of populations: registers and real units, each checked when it is given."""
+
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+REGISTERS: dict[str, tuple[int, int]] = {
+    "du": (0, 4095),
+    "dv": (0, 4095),
+    "vth_mant": (0, 2**23 - 1),
+    "bias_mant": (-(2**23), 2**23 - 1),
+    "bias_exp": (0, 7),
+    "refractory": (1, 255),
+    "u_init": (-(2**29), 2**29),
+    "v_init": (-(2**29), 2**29),
+    "refractory_init": (0, 255),
+}
+"""Integer parameters and the widest range any chip allows; the compiler holds them to the chip's own."""
+REAL = {
+    "tau_syn_ms": "du", "tau_mem_ms": "dv", "threshold": "vth_mant", "bias": "bias_mant",
+    "refractory_ms": "refractory", "u_start": "u_init", "v_start": "v_init",
+}  # fmt: skip
+"""Real-valued parameters, and the register each of them sets."""
+POSITIVE = ("tau_syn_ms", "tau_mem_ms", "refractory_ms")
+
+
+def parameter(key: str, value: ArrayLike, size: int, mistakes: list[str]) -> Any:
+    """Return a checked scalar or (size,) array; append what is wrong with it."""
+    known = [*REGISTERS, *REAL]
+    if key not in known:
+        close = get_close_matches(key, known, 1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        mistakes.append(f"unknown parameter '{key}'; {hint}there are: {', '.join(known)}")
+        return None
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        mistakes.append(f"{key} has rows of different lengths; it must be a scalar or ({size},)")
+        return None
+    if array.dtype.kind not in "iuf":
+        mistakes.append(f"{key} is {value!r:.60}; it must be a number or an array of them")
+        return None
+    if array.ndim > 1 or (array.ndim == 1 and len(array) != size):
+        mistakes.append(f"{key} has shape {array.shape}; it must be a scalar or ({size},)")
+        return None
+    wrong = _out_of_range(key, array)
+    if wrong:
+        mistakes.append(wrong)
+        return None
+    kind = np.int64 if key in REGISTERS else np.float64
+    return array.astype(kind) if array.ndim else array.astype(kind).item()
+
+
+def _out_of_range(key: str, array: NDArray[Any]) -> str:
+    """Say what is wrong with the values of a parameter; nothing if nothing is."""
+    if not np.all(np.isfinite(array)):
+        return f"{key} holds NaN or infinity"
+    if key in REGISTERS:
+        low, high = REGISTERS[key]
+        outside, broken = (array < low) | (array > high), array != np.floor(array)
+        if np.any(broken):
+            return f"{key} is a register and holds {_first(array, broken)}; whole numbers only"
+        if np.any(outside):
+            return f"{key} is {_first(array, outside)}; allowed: {low} to {high}"
+    elif key in POSITIVE and np.any(array <= 0):
+        return f"{key} is {_first(array, array <= 0)}; it must be positive"
+    elif key == "threshold" and np.any(array < 0):
+        return f"threshold is {_first(array, array < 0)}; it must not be negative"
+    return ""
+
+
+def _first(array: NDArray[Any], wrong: NDArray[np.bool_]) -> Any:
+    return array[wrong].flat[0] if array.ndim else array[()]

@@ -1,0 +1,188 @@
+"""The program's file: a valid safetensors file with a manifest and a checksum for everything.
+
+Layout (https://huggingface.co/docs/safetensors): 8 bytes little-endian header length, a JSON header with
+dtype, shape and offsets of each tensor, then the tensors. Our `__metadata__` adds the format and its version,
+the manifest, and a SHA-256 over the manifest and over the digest of every tensor. Nothing in it is code.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.atomic import atomic_file
+from emulator.errors import ProgramError
+from emulator.program.manifest import FORMAT, VERSION
+
+SAFETENSORS_NAME = {"<u1": "U8", "<u2": "U16", "<u4": "U32", "<i4": "I32"}
+DTYPE = {name: dtype for dtype, name in SAFETENSORS_NAME.items()}
+ALIGNMENT = 64  # bytes; so that the first tensor starts on a cache line
+MAX_HEADER_BYTES = 100_000_000  # as the format's own reader allows
+
+
+def as_tensor(name: str, array: object, dtype: str, n_columns: int) -> NDArray[Any]:
+    """Return one table as a contiguous little-endian array of the type a program stores."""
+    if not isinstance(array, np.ndarray):
+        raise ProgramError(f"program: table '{name}' is missing")
+    if array.dtype.names:
+        array = array.view("<u4").reshape(len(array), n_columns)
+    wanted = np.dtype(dtype)
+    shape_ok = array.ndim == 1 + bool(n_columns) and (not n_columns or array.shape[1] == n_columns)
+    if array.dtype != wanted or not shape_ok:
+        columns = f", {n_columns}" if n_columns else ""
+        raise ProgramError(
+            f"program: table '{name}' is {array.dtype} of shape {array.shape}; "
+            f"it must be {wanted} of shape (n{columns})"
+        )
+    return np.ascontiguousarray(array).view()
+
+
+def _tensor_digest(array: NDArray[Any]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data if array.size else b"").hexdigest()
+
+
+def _metadata(manifest: dict[str, Any], digests: dict[str, str]) -> dict[str, str]:
+    body = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    sums = json.dumps(digests, sort_keys=True, separators=(",", ":"))
+    return {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "manifest": body,
+        "sha256": sums,
+        "program_sha256": hashlib.sha256((body + sums).encode()).hexdigest(),
+    }
+
+
+def digest(manifest: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 that identifies a program."""
+    digests = {name: _tensor_digest(array) for name, array in tensors.items()}
+    return _metadata(manifest, digests)["program_sha256"]
+
+
+def write(path: Path, manifest: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> None:
+    """Write a program file atomically: a crash leaves the old file or the new one."""
+    # Widest types first keeps every tensor aligned to its own type without gaps, which the format forbids.
+    ordered = sorted(tensors.items(), key=lambda item: -item[1].itemsize)
+    header: dict[str, Any] = {
+        "__metadata__": _metadata(
+            manifest, {name: _tensor_digest(array) for name, array in ordered}
+        )
+    }
+    offset = 0
+    for name, array in ordered:
+        header[name] = {
+            "dtype": SAFETENSORS_NAME[array.dtype.newbyteorder("<").str.replace("|", "<")],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
+        offset += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-(len(text) + 8) % ALIGNMENT)
+    with atomic_file(path) as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for _, array in ordered:
+            file.write(np.ascontiguousarray(array).data if array.size else b"")
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Memory-map a program file and return its manifest and tensors, every checksum verified.
+
+    Raises
+    ------
+    ProgramError
+        Saying what is wrong with the file.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            header, start = _read_header(path, file.read(8), size, file.read)
+    except OSError as error:
+        raise ProgramError(f"{path}: cannot be read: {error.strerror}") from None
+    manifest, digests = _read_metadata(path, header.pop("__metadata__", None))
+    if set(header) != set(digests):
+        _damaged(
+            path, f"tables {sorted(set(header) ^ set(digests))} are not in both lists of the header"
+        )
+    mapped = np.memmap(path, np.uint8, "r") if size else np.empty(0, np.uint8)
+    tensors = {}
+    for name, begin, end, dtype, shape in _entries(path, header, size - start):
+        raw = mapped[start + begin : start + end]
+        if hashlib.sha256(raw.data).hexdigest() != digests[name]:
+            _damaged(path, f"the checksum of table '{name}' is wrong")
+        # A copy of a misaligned table costs little and only a foreign writer makes one.
+        aligned = raw if (start + begin) % dtype.itemsize == 0 else raw.copy()
+        tensors[name] = np.asarray(aligned).view(dtype).reshape(shape)
+    return manifest, tensors
+
+
+def _damaged(path: Path, reason: str) -> NoReturn:
+    raise ProgramError(f"{path}: this program file is damaged: {reason}; compile the network again")
+
+
+def _read_header(
+    path: Path, prefix: bytes, size: int, read_bytes: Any
+) -> tuple[dict[str, Any], int]:
+    length = int.from_bytes(prefix, "little")
+    if len(prefix) < 8 or not 2 <= length <= MAX_HEADER_BYTES:
+        raise ProgramError(
+            f"{path}: not a program file: it must begin with the length of a safetensors header"
+        )
+    if size < 8 + length:
+        _damaged(path, f"it ends after {size} bytes, within its header of {length}")
+    try:
+        header = json.loads(read_bytes(length))
+    except (ValueError, RecursionError):
+        _damaged(path, "its header is not JSON")
+    if not isinstance(header, dict):
+        _damaged(path, "its header is not a JSON object")
+    return header, 8 + length
+
+
+def _read_metadata(path: Path, metadata: object) -> tuple[dict[str, Any], dict[str, str]]:
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        raise ProgramError(
+            f"{path}: a safetensors file, but not a program: its __metadata__ has no format '{FORMAT}'"
+        )
+    if metadata.get("version") != str(VERSION):
+        raise ProgramError(
+            f"{path}: program format {metadata.get('version')!r}; this version reads {VERSION}: "
+            "compile the network again"
+        )
+    try:
+        manifest, digests = json.loads(metadata["manifest"]), json.loads(metadata["sha256"])
+        recorded = metadata["program_sha256"]
+        expected = hashlib.sha256((metadata["manifest"] + metadata["sha256"]).encode()).hexdigest()
+    except (KeyError, TypeError, ValueError, RecursionError):
+        _damaged(path, "its __metadata__ is incomplete")
+    if recorded != expected:
+        _damaged(path, "the checksum of its manifest is wrong")
+    if not isinstance(manifest, dict) or not isinstance(digests, dict):
+        _damaged(path, "its manifest is not a JSON object")
+    return manifest, digests
+
+
+def _entries(
+    path: Path, header: dict[str, Any], n_bytes: int
+) -> Iterator[tuple[str, int, int, np.dtype[Any], tuple[int, ...]]]:
+    covered = 0
+    for name, entry in header.items():
+        try:
+            begin, end = entry["data_offsets"]
+            dtype, shape = np.dtype(DTYPE[entry["dtype"]]), tuple(entry["shape"])
+            sound = all(type(n) is int and n >= 0 for n in (begin, end, *shape))
+        except (KeyError, TypeError, ValueError):
+            sound = False
+        if not sound:
+            _damaged(path, f"the entry of table '{name}' makes no sense")
+        if not (end <= n_bytes and end - begin == math.prod(shape) * dtype.itemsize):
+            _damaged(path, f"table '{name}' needs bytes {begin} to {end} of {n_bytes}")
+        covered += end - begin
+        yield name, begin, end, dtype, shape
+    if covered != n_bytes:
+        _damaged(path, f"its tables cover {covered} of {n_bytes} bytes")

@@ -1,0 +1,218 @@
+"""Program: every table a chip is loaded with, as read-only arrays, and the names that go with them."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.program import container
+from emulator.program.manifest import check_manifest
+from emulator.program.structure import check_structure
+
+ROW = np.dtype([("start", "<u4"), ("length", "<u2"), ("block", "<u2")])
+"""A run of synapses of one source on one core: first synapse, how many, and its block."""
+SEGMENT_COLUMNS = ("population", "first_neuron", "stop_neuron", "core", "first_compartment")
+BLOCK_COLUMNS = ("core", "projection", "shift", "bits_per_synapse", "format")
+
+TENSORS: dict[str, tuple[str, int]] = {
+    # name: (dtype, number of columns, 0 for a vector); compartments stand in placed order: by core, then slot
+    "u_retain": ("<u2", 0),  # u is multiplied by this / 4096 each step
+    "v_retain": ("<u2", 0),
+    "bias": ("<i4", 0),
+    "threshold": ("<i4", 0),
+    "refractory": ("<u1", 0),
+    "u_init": ("<i4", 0),
+    "v_init": ("<i4", 0),
+    "refractory_init": ("<u1", 0),
+    "core_start": ("<i4", 0),
+    "segments": ("<i4", len(SEGMENT_COLUMNS)),
+    "row_start": ("<u4", 0),
+    "rows": ("<u4", 2),
+    "blocks": ("<i4", len(BLOCK_COLUMNS)),
+    "synapses": ("<u4", 0),  # weight << 23 | delay << 16 | target slot in the core
+}
+STATE_TENSORS = tuple(TENSORS)[:8]
+
+
+class Program:
+    """A network compiled for a chip. Arrays are read-only and may be memory-mapped.
+
+    Parameters
+    ----------
+    manifest : dict
+        Names and sizes: populations, projections, probes, the chip's name and fingerprint, what was assumed.
+    tensors : dict of str to ndarray
+        One array for each name in `TENSORS`; `rows` may have the dtype `ROW`.
+
+    Raises
+    ------
+    ProgramError
+        When a table is missing, of another type, or points outside another.
+    """
+
+    u_retain: NDArray[np.uint16]
+    v_retain: NDArray[np.uint16]
+    bias: NDArray[np.int32]
+    threshold: NDArray[np.int32]
+    refractory: NDArray[np.uint8]
+    u_init: NDArray[np.int32]
+    v_init: NDArray[np.int32]
+    refractory_init: NDArray[np.uint8]
+    core_start: NDArray[np.int32]
+    segments: NDArray[np.int32]
+    row_start: NDArray[np.uint32]
+    rows: NDArray[Any]
+    blocks: NDArray[np.int32]
+    synapses: NDArray[np.uint32]
+
+    def __init__(
+        self,
+        manifest: dict[str, Any],
+        tensors: dict[str, NDArray[Any]],
+        *,
+        path: Path | None = None,
+    ) -> None:
+        self.manifest = check_manifest(manifest)
+        self.path = path
+        for name, (dtype, n_columns) in TENSORS.items():
+            array = container.as_tensor(name, tensors.get(name), dtype, n_columns)
+            array.flags.writeable = False
+            setattr(self, name, array)
+        self.rows = self.rows.view(ROW).reshape(-1)
+        check_structure(self)
+
+    @property
+    def name(self) -> str:
+        """Name of the network."""
+        return str(self.manifest["name"])
+
+    @property
+    def n_compartments(self) -> int:
+        """Number of neurons that occupy a compartment: all but inputs."""
+        return len(self.threshold)
+
+    @property
+    def n_cores(self) -> int:
+        """Highest core in use, plus one."""
+        return len(self.core_start) - 1
+
+    @property
+    def n_sources(self) -> int:
+        """Number of spike sources: compartments in placed order, then input neurons."""
+        return len(self.row_start) - 1
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of stored synapses."""
+        return len(self.synapses)
+
+    @property
+    def max_delay_steps(self) -> int:
+        """Largest synaptic delay."""
+        return int(self.manifest["max_delay_steps"])
+
+    @cached_property
+    def population_index(self) -> dict[str, int]:
+        """Index of each population by name."""
+        return {p["name"]: i for i, p in enumerate(self.manifest["populations"])}
+
+    @cached_property
+    def input_start(self) -> dict[int, int]:
+        """First source of each input population, by population index."""
+        start, first = self.n_compartments, {}
+        for index, population in enumerate(self.manifest["populations"]):
+            if population["is_input"]:
+                first[index] = start
+                start += population["size"]
+        return first
+
+    @cached_property
+    def source_population(self) -> NDArray[np.int32]:
+        """Population index of every source, (n_sources,)."""
+        table = np.empty(self.n_sources, np.int32)
+        for population, first, stop, _, compartment in self.segments.tolist():
+            table[compartment : compartment + stop - first] = population
+        for population, start in self.input_start.items():
+            table[start : start + self.manifest["populations"][population]["size"]] = population
+        return table
+
+    @cached_property
+    def source_neuron(self) -> NDArray[np.int32]:
+        """Index of every source in its population, (n_sources,)."""
+        table = np.empty(self.n_sources, np.int32)
+        for _, first, stop, _, compartment in self.segments.tolist():
+            table[compartment : compartment + stop - first] = np.arange(first, stop)
+        for population, start in self.input_start.items():
+            size = self.manifest["populations"][population]["size"]
+            table[start : start + size] = np.arange(size)
+        return table
+
+    def sources_of(self, population: str) -> NDArray[np.int32]:
+        """Return the source of each neuron of a population, (size,), in the population's own order."""
+        index = self.population_index[population]
+        sources = np.flatnonzero(self.source_population == index).astype(np.int32)
+        order = np.empty_like(sources)
+        order[self.source_neuron[sources]] = sources
+        return order
+
+    def projection_synapses(
+        self, name: str
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+        """Return (pre, post, weight, delay) of a projection's synapses, weights in units of u.
+
+        Raises
+        ------
+        KeyError
+            When no projection has this name.
+        """
+        names = [p["name"] for p in self.manifest["projections"]]
+        if name not in names:
+            raise KeyError(f"no projection '{name}'; there are: {', '.join(names)}")
+        mine = np.flatnonzero(self.blocks[:, 1] == names.index(name))
+        chosen = np.flatnonzero(np.isin(self.rows["block"], mine))
+        rows = self.rows[chosen]
+        lengths = rows["length"].astype(np.int64)
+        sources = np.searchsorted(self.row_start, chosen, side="right") - 1
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        packed = self.synapses[np.repeat(rows["start"].astype(np.int64), lengths) + within]
+        block = np.repeat(rows["block"], lengths)
+        core = self.blocks[block, 0]
+        weight = (packed.view(np.int32) >> 23) << self.blocks[block, 2]
+        delay = (packed >> 16 & 63).astype(np.int32)
+        post = self.source_neuron[self.core_start[core] + (packed & 0xFFFF).astype(np.int32)]
+        return self.source_neuron[np.repeat(sources, lengths)], post, weight, delay
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the whole program: of its manifest, which holds the digest of every table."""
+        return container.digest(self.manifest, self.tensors())
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the tables as they are stored."""
+        tables = {name: getattr(self, name) for name in TENSORS}
+        return tables | {"rows": self.rows.view("<u4").reshape(-1, 2)}
+
+    def save(self, path: str | Path) -> None:
+        """Write the program as one safetensors file, atomically."""
+        container.write(Path(path), self.manifest, self.tensors())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Open a program file: memory-mapped, every checksum and index verified.
+
+        Raises
+        ------
+        ProgramError
+            When the file is damaged, truncated, not a program, or of another version.
+        """
+        path = Path(path)
+        manifest, tensors = container.read(path)
+        return cls(manifest, tensors, path=path)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Program '{self.name}': {self.n_compartments:,} neurons, {self.n_synapses:,} synapses, "
+            f"{int(np.count_nonzero(np.diff(self.core_start)))} cores>"
+        )
