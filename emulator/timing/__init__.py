@@ -1,0 +1,94 @@
+"""Timing models: recorded steps on a chip, in cycles. They never see how spikes were computed."""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.chip import Chip
+from emulator.program import Program
+from emulator.timing.analytic import AnalyticTimer
+from emulator.timing.cycle import CycleTimer
+from emulator.timing.result import CORE_ARRAYS, LINKS, Timing
+
+TimingMode = Literal["off", "analytic", "cycle"]
+TIMING_MODES: tuple[str, ...] = get_args(TimingMode)
+
+__all__ = [
+    "CORE_ARRAYS",
+    "LINKS",
+    "TIMING_MODES",
+    "AnalyticTimer",
+    "CycleTimer",
+    "Timing",
+    "TimingMode",
+    "start_timing",
+    "time_run",
+]
+
+
+def start_timing(
+    program: Program,
+    chip: Chip,
+    mode: TimingMode,
+    workers: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> AnalyticTimer | CycleTimer | None:
+    """Return what steps are submitted to as they are computed; use it in a `with` statement.
+
+    Parameters
+    ----------
+    program : Program
+        What runs.
+    chip : Chip
+        The chip to time it on: any with enough cores.
+    mode : {"off", "analytic", "cycle"}
+        The timing model; nothing is returned when it is off.
+    workers : int
+        Threads of cycle timing; the result does not depend on them.
+    progress : callable, optional
+        Called with the number of steps timed.
+    """
+    if mode == "cycle":
+        return CycleTimer(program, chip, workers, progress)
+    return AnalyticTimer(program, chip, progress) if mode == "analytic" else None
+
+
+def time_run(
+    program: Program,
+    chip: Chip,
+    n_steps: int,
+    spike_step: NDArray[np.uint32],
+    spike_source: NDArray[np.uint32],
+    active: NDArray[np.uint32],
+    *,
+    mode: TimingMode,
+    workers: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> Timing | None:
+    """Time a recorded run on a chip.
+
+    Parameters
+    ----------
+    program, chip, mode, workers, progress
+        As `start_timing` takes them.
+    n_steps : int
+        Steps recorded.
+    spike_step, spike_source : (n_spikes,) ndarray
+        Step and source of each spike, by step, then source.
+    active : (n_steps, n_segments) ndarray of uint32
+        Active compartments of each segment in each step.
+
+    Returns
+    -------
+    Timing or None
+        Cycles and bottleneck of each step; None when the mode is off.
+    """
+    timer = start_timing(program, chip, mode, workers, progress)
+    if timer is None:
+        return None
+    spike_start = np.searchsorted(spike_step, np.arange(n_steps + 1)).astype(np.int64)
+    with timer:
+        timer.submit(spike_start, spike_source, active)
+        return timer.result()

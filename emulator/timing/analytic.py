@@ -1,0 +1,156 @@
+"""Analytic timing: for each step the busiest core, link or port bounds the time from below.
+
+T = max over cores of max(neuron loop, axon out, receive path), over links and ports of their flits, plus the
+barrier. It never exceeds what the cycle-level model of the same chip says.
+"""
+
+from collections.abc import Callable
+from math import ceil
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.chip import Chip
+from emulator.kernels import analytic
+from emulator.program import Program
+from emulator.timing.result import Timing
+from emulator.timing.traffic import traffic
+from emulator.units import exact
+
+PIECE_STEPS = 100_000
+"""Steps between two looks at the progress."""
+
+
+def tiles_used(program: Program, chip: Chip) -> int:
+    """Return how many tiles hold a core of the program."""
+    return len(np.unique(program.segments[:, 3] // chip.mesh.cores_per_tile))
+
+
+def barrier_cycles(chip: Chip, n_tiles_used: int) -> int:
+    """Return the cycles that end a step: linear in the tiles in use between the two points of the chip file."""
+    barrier = chip.barrier
+    slope = (exact(barrier.all_tiles_ns) - exact(barrier.one_tile_ns)) / (barrier.tiles - 1)
+    time_ns = (
+        exact(barrier.one_tile_ns)
+        + slope * (max(n_tiles_used, 1) - 1)
+        + exact(chip.costs.barrier.time_ns)
+    )
+    return max(0, ceil(time_ns * exact(chip.clock.mhz) / 1000))
+
+
+def flits_per_packet(chip: Chip) -> int:
+    """Return the flits of a spike without payload."""
+    return -(-chip.mesh.header_bits // chip.mesh.flit_bits)
+
+
+def segment_table(program: Program) -> NDArray[np.int32]:
+    """Return core, size and first compartment of each segment, (n_segments, 3), in the order of compartments."""
+    segments = program.segments
+    table = np.stack([segments[:, 3], segments[:, 2] - segments[:, 1], segments[:, 4]], axis=1)
+    return np.ascontiguousarray(table, np.int32)
+
+
+class AnalyticTimer:
+    """Bounds the time of steps from below, as they are computed.
+
+    Parameters
+    ----------
+    program : Program
+        What runs.
+    chip : Chip
+        The chip to time it on: any with enough cores.
+    progress : callable, optional
+        Called with the number of steps timed.
+    """
+
+    def __init__(
+        self, program: Program, chip: Chip, progress: Callable[[int], None] | None = None
+    ) -> None:
+        self.chip, self.progress = chip, progress
+        self.barrier = barrier_cycles(chip, tiles_used(program, chip))
+        cycles = chip.service_cycles
+        costs = [
+            cycles("neuron_idle"), cycles("neuron_active"), cycles("neuron_spike"), cycles("axon_out"), cycles("host"),
+            flits_per_packet(chip), self.barrier,
+        ]  # fmt: skip
+        self._costs = np.asarray(costs, np.int64)
+        self._sent = traffic(program, chip)
+        self._segments = segment_table(program)
+        self._core_cycles = np.zeros((3, chip.mesh.n_cores), np.int64)
+        self._tile_loads = np.zeros((7, chip.mesh.n_tiles), np.int64)
+        self._step_cycles: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+        self._bottleneck: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]
+        self._n_timed = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: there are no workers to stop."""
+
+    def submit(
+        self,
+        spike_start: NDArray[np.int64],
+        spike_source: NDArray[np.uint32],
+        active: NDArray[np.uint32],
+    ) -> None:
+        """Time the steps that follow those submitted before; see `CycleTimer.submit`."""
+        for first in range(0, len(active), PIECE_STEPS):
+            self._time(
+                spike_start[first : first + PIECE_STEPS + 1],
+                spike_source,
+                active[first : first + PIECE_STEPS],
+            )
+            if self.progress is not None:
+                self.progress(self._n_timed)
+
+    def _time(
+        self,
+        spike_start: NDArray[np.int64],
+        spike_source: NDArray[np.uint32],
+        active: NDArray[np.uint32],
+    ) -> None:
+        sent, mesh = self._sent, self.chip.mesh
+        step_cycles, bottleneck = np.zeros(len(active), np.int64), np.zeros(len(active), np.uint8)
+        analytic.time_steps(
+            sent.entry_start,
+            sent.entries,
+            self._segments,
+            sent.source_core,
+            sent.source_tile,
+            sent.root,
+            sent.branches,
+            spike_start,
+            spike_source,
+            active,
+            self._costs,
+            mesh.width,
+            mesh.cores_per_tile,
+            step_cycles,
+            bottleneck,
+            self._core_cycles,
+            self._tile_loads,
+        )
+        self._step_cycles.append(step_cycles)
+        self._bottleneck.append(bottleneck)
+        self._n_timed += len(active)
+
+    def result(self) -> Timing:
+        """Return the timing of all steps submitted."""
+        none = np.zeros(self.chip.mesh.n_cores, np.int64)
+        return Timing(
+            mode="analytic",
+            clock_mhz=self.chip.clock.mhz,
+            step_cycles=np.concatenate(self._step_cycles),
+            bottleneck=np.concatenate(self._bottleneck),
+            bottleneck_names=analytic.BOTTLENECKS,
+            core_neuron_cycles=self._core_cycles[0],
+            core_axon_cycles=self._core_cycles[1],
+            core_receive_cycles=self._core_cycles[2],
+            core_axon_waited_cycles=none,
+            core_receive_waited_cycles=none,
+            link_flits=np.ascontiguousarray(self._tile_loads[:4].T),
+            barrier_cycles=self.barrier,
+            latency_packets=np.empty(0, np.int64),
+        )

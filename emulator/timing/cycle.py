@@ -1,0 +1,210 @@
+"""Cycle timing: each step on an empty mesh, flit by flit, with the cores as servers on it.
+
+Steps do not know each other, so a pool of workers times those that are done while the engine computes the next; the
+result does not depend on the number of workers.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.chip import Chip
+from emulator.errors import RunError
+from emulator.kernels import pipeline
+from emulator.noc.mesh import mesh_settings, stuck_message
+from emulator.program import Program
+from emulator.timing.analytic import (
+    barrier_cycles,
+    flits_per_packet,
+    segment_table,
+    tiles_used,
+)
+from emulator.timing.result import Timing
+from emulator.timing.traffic import traffic
+
+PIECE_SPIKES = 20_000
+"""Spikes that a worker times in one go: about a tenth of a second."""
+PIECE_STEPS = 2_000
+AHEAD = 4
+"""Pieces for each worker that may wait; `submit` waits until there are no more."""
+
+Piece = tuple[NDArray[np.int64], NDArray[np.uint8]]
+
+
+class CycleTimer:
+    """Times steps while later ones are still computed.
+
+    Parameters
+    ----------
+    program : Program
+        What runs.
+    chip : Chip
+        The chip to time it on: any with enough cores.
+    workers : int
+        Threads.
+    progress : callable, optional
+        Called with the number of steps timed.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        chip: Chip,
+        workers: int = 1,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self.program, self.chip, self.progress = program, chip, progress
+        self.barrier = barrier_cycles(chip, tiles_used(program, chip))
+        cycles = chip.service_cycles
+        costs = [
+            cycles("neuron_idle"), cycles("neuron_active"), cycles("neuron_spike"), cycles("axon_out"), cycles("host"),
+            cycles("packet"), self.barrier, chip.mesh.input_queue_packets,
+        ]  # fmt: skip
+        sent = traffic(program, chip)
+        self._timers = [
+            pipeline.Timer(
+                mesh_settings(chip),
+                np.asarray(costs, np.int64),
+                program.n_cores,
+                chip.mesh.cores_per_tile,
+                flits_per_packet(chip),
+                sent.entry_start,
+                sent.entries,
+                segment_table(program),
+                sent.source_tile,
+                sent.root,
+                sent.branches,
+            )
+            for _ in range(max(1, workers))
+        ]
+        self._free: SimpleQueue[pipeline.Timer] = SimpleQueue()
+        for timer in self._timers:
+            self._free.put(timer)
+        self._pool = ThreadPoolExecutor(len(self._timers))
+        self._waiting: deque[Future[Piece]] = deque()
+        self._done: list[Piece] = []
+        self._n_submitted = self._n_timed = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def submit(
+        self,
+        spike_start: NDArray[np.int64],
+        spike_source: NDArray[np.uint32],
+        active: NDArray[np.uint32],
+    ) -> None:
+        """Time the steps that follow those submitted before; return while the last of them are still being timed.
+
+        Parameters
+        ----------
+        spike_start : (n_steps + 1,) ndarray
+            Where the spikes of each step begin.
+        spike_source : (n_spikes,) ndarray
+            Sources, ascending in each step.
+        active : (n_steps, n_segments) ndarray
+            Active compartments.
+        """
+        first = 0
+        while first < len(active):
+            enough = (
+                np.searchsorted(spike_start, spike_start[first] + PIECE_SPIKES, side="right") - 1
+            )
+            stop = int(min(max(enough, first + 1), first + PIECE_STEPS, len(active)))
+            piece = (spike_start, spike_source, active, first, stop, self._n_submitted)
+            self._waiting.append(self._pool.submit(self._time, *piece))
+            self._n_submitted += stop - first
+            first = stop
+            self._collect(AHEAD * len(self._timers))
+
+    def result(self) -> Timing:
+        """Wait for all steps and return their timing.
+
+        Raises
+        ------
+        RunError
+            When the mesh is stuck.
+        """
+        self._collect(0)
+        chip = self.chip
+        empty: Piece = (np.empty(0, np.int64), np.empty(0, np.uint8))
+        step_cycles, bottleneck = (
+            np.concatenate(part) for part in zip(empty, *self._done, strict=True)
+        )
+        busy = self._all_cores([timer.busy for timer in self._timers])
+        waited = self._all_cores([timer.waited for timer in self._timers])
+        links = sum(
+            (t.link_flits for t in self._timers), np.zeros((chip.mesh.n_tiles, 5), np.int64)
+        )
+        latency = sum(
+            (t.latency for t in self._timers), np.zeros(len(self._timers[0].latency), np.int64)
+        )
+        return Timing(
+            mode="cycle",
+            clock_mhz=chip.clock.mhz,
+            step_cycles=step_cycles,
+            bottleneck=bottleneck,
+            bottleneck_names=pipeline.BOTTLENECKS,
+            core_neuron_cycles=busy[0],
+            core_axon_cycles=busy[1],
+            core_receive_cycles=busy[2],
+            core_axon_waited_cycles=waited[0],
+            core_receive_waited_cycles=waited[1],
+            link_flits=np.ascontiguousarray(links[:, :4]),
+            latency_packets=np.trim_zeros(latency, "b"),
+            barrier_cycles=self.barrier,
+        )
+
+    def _all_cores(self, parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Return the sum over workers, for all cores of the chip."""
+        total = np.sum(parts, axis=0)
+        return np.pad(total, ((0, 0), (0, self.chip.mesh.n_cores - total.shape[1])))
+
+    @property
+    def n_moves(self) -> int:
+        """Flits that crossed a switch so far: the flit-routers of the run."""
+        return sum(timer.n_moves for timer in self._timers)
+
+    def _time(
+        self,
+        spike_start: NDArray[np.int64],
+        spike_source: NDArray[np.uint32],
+        active: NDArray[np.uint32],
+        first: int,
+        stop: int,
+        before: int,
+    ) -> Piece:
+        timer = self._free.get()
+        try:
+            cycles, bottleneck = np.zeros(stop - first, np.int64), np.zeros(stop - first, np.uint8)
+            stuck = timer.time_steps(
+                first, stop, spike_start, spike_source, active, cycles, bottleneck
+            )
+            if stuck >= 0:
+                where = stuck_message(self.chip, timer.occupied())
+                raise RunError(f"step {before + stuck - first}: {where}")
+        finally:
+            self._free.put(timer)
+        return cycles, bottleneck
+
+    def _collect(self, n_left: int) -> None:
+        """Take pieces in order until at most `n_left` are not done; report how many steps that is."""
+        while self._waiting and (len(self._waiting) > n_left or self._waiting[0].done()):
+            self._done.append(self._waiting.popleft().result())
+            self._n_timed += len(self._done[-1][0])
+            if self.progress is not None:
+                self.progress(self._n_timed)
