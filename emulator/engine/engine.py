@@ -1,0 +1,284 @@
+"""Engine: owns the state of a loaded program and runs it in chunks of steps.
+
+Within a chunk there is no Python; between chunks the recordings are collected, the caller is told how far the
+run is, and Ctrl-C is seen.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.chip import Chip
+from emulator.engine.inputs import Schedule
+from emulator.errors import OverflowPolicyError
+from emulator.kernels.machine import BLOCK, SEGMENT, Machine
+from emulator.program import Program
+
+CHUNK_SECONDS = 0.1  # so that Ctrl-C and the progress bar feel immediate
+CHUNK_BYTES = 64_000_000  # of recordings held between chunks
+MAX_THREADS = 64
+Progress = Callable[[int], None]
+OnChunk = Callable[[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint32]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Execution:
+    """What a run of the function produced, in the program's own numbering."""
+
+    n_steps: int
+    interrupted: bool
+    spike_step: NDArray[np.uint32]  # (n_spikes,)
+    spike_source: NDArray[np.uint32]  # (n_spikes,) ascending in each step
+    active: NDArray[np.uint32]  # (n_steps, n_segments)
+    u: NDArray[np.int32]  # (n_steps, n_u_probes)
+    v: NDArray[np.int32]  # (n_steps, n_v_probes)
+    n_synaptic_events: int  # counted where they were made
+    n_overflows: int
+
+
+class Engine:
+    """A program loaded into arrays that a run changes.
+
+    Parameters
+    ----------
+    program : Program
+        What to run.
+    chip : Chip
+        Whose arithmetic to use.
+    threads : int
+        Workers; the result does not depend on it.
+    """
+
+    def __init__(self, program: Program, chip: Chip, threads: int = 1) -> None:
+        self.program = program
+        self.chip = chip
+        self.threads = min(threads, MAX_THREADS, max(1, program.n_cores))
+        n_slots = program.max_delay_steps + 1
+        self.state: dict[str, NDArray[Any]] = {
+            "u": program.u_init.copy(),
+            "v": program.v_init.copy(),
+            "refractory_left": program.refractory_init.copy(),
+            "accumulators": np.zeros((n_slots, program.n_compartments), np.int32),
+        }
+        constant = (
+            "u_retain",
+            "v_retain",
+            "bias",
+            "threshold",
+            "refractory",
+            "row_start",
+            "rows",
+            "synapses",
+        )
+        tables = self.state | {name: getattr(program, name) for name in constant}
+        tables |= {"blocks": self._blocks(), "segments": self._segments()}
+        self.machine = Machine(tables, self._rules(), program.core_start, self._core_ranges())
+
+    def reset(self) -> None:
+        """Restore the state of the freshly loaded program."""
+        self.state["u"][:] = self.program.u_init
+        self.state["v"][:] = self.program.v_init
+        self.state["refractory_left"][:] = self.program.refractory_init
+        self.state["accumulators"].fill(0)
+
+    def run(
+        self,
+        n_steps: int,
+        schedule: Schedule,
+        u_probe: NDArray[np.int32],
+        v_probe: NDArray[np.int32],
+        *,
+        strict: bool = False,
+        reset_every: int | None = None,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+        on_chunk: OnChunk | None = None,
+    ) -> Execution:
+        """Advance `n_steps`, or until `stop` is set; probes are compartments in ascending order.
+
+        With `reset_every` = n the state is reset before every n-th step, the first included. `on_chunk` is given the
+        spikes and active compartments of each chunk of steps as soon as they are known: (n + 1,) where each step's
+        spikes begin, their sources, and (n, n_segments) counts.
+
+        Raises
+        ------
+        OverflowPolicyError
+            When `strict` and a sum wrapped around.
+        """
+        chunks: list[tuple[NDArray[Any], ...]] = []
+        done = n_events = n_overflows = 0
+        chunk_steps = 16
+        n_most = self._most_steps(len(u_probe) + len(v_probe))
+        spike_buffer = np.empty(max(2 * self.program.n_sources, 1 << 18), np.uint32)
+        with ThreadPoolExecutor(max(1, self.threads - 1)) as pool:
+            while done < n_steps and not (stop is not None and stop.is_set()):
+                n = min(chunk_steps, n_most, n_steps - done)
+                if reset_every is not None:
+                    n = min(n, reset_every - done % reset_every)
+                    if done % reset_every == 0:
+                        self.reset()
+                start = perf_counter()
+                chunk = self._chunk(pool, done, n, schedule, spike_buffer, u_probe, v_probe, strict)
+                n_done = self.machine.steps_done
+                spike_start, chunk = chunk[0], chunk[1:]
+                chunks.append(chunk)
+                n_events += self.machine.n_events
+                n_overflows += self.machine.n_overflows
+                done += n_done
+                if strict and n_overflows:
+                    raise self._overflow(done)
+                if on_chunk is not None:
+                    on_chunk(spike_start, chunk[1], chunk[2])
+                chunk_steps = _next_size(n, perf_counter() - start)
+                if progress is not None:
+                    progress(done)
+        columns = list(zip(*chunks, strict=True)) or [()] * 5
+        n_segments = len(self.program.segments)
+        return Execution(
+            n_steps=done,
+            interrupted=done < n_steps,
+            spike_step=np.concatenate([np.empty(0, np.uint32), *columns[0]]),
+            spike_source=np.concatenate([np.empty(0, np.uint32), *columns[1]]),
+            active=np.concatenate([np.empty((0, n_segments), np.uint32), *columns[2]]),
+            u=np.concatenate([np.empty((0, len(u_probe)), np.int32), *columns[3]]),
+            v=np.concatenate([np.empty((0, len(v_probe)), np.int32), *columns[4]]),
+            n_synaptic_events=n_events,
+            n_overflows=n_overflows,
+        )
+
+    def _chunk(
+        self,
+        pool: ThreadPoolExecutor,
+        first: int,
+        n: int,
+        schedule: Schedule,
+        spike_buffer: NDArray[np.uint32],
+        u_probe: NDArray[np.int32],
+        v_probe: NDArray[np.int32],
+        strict: bool,
+    ) -> tuple[NDArray[Any], ...]:
+        start, source = schedule
+        active = np.zeros((n, len(self.program.segments)), np.uint32)
+        u, v = np.empty((n, len(u_probe)), np.int32), np.empty((n, len(v_probe)), np.int32)
+        spike_start = np.zeros(n + 1, np.int64)
+        self.machine.begin(
+            n,
+            start[first : first + n + 1] - start[first],
+            source[start[first] : start[first + n]],
+            spike_buffer,
+            spike_start,
+            active,
+            u_probe,
+            u,
+            v_probe,
+            v,
+            strict,
+        )
+        others = [pool.submit(self.machine.work, k) for k in range(1, self.threads)]
+        self.machine.work(0)
+        for other in others:
+            other.result()
+        n = self.machine.steps_done
+        counts = np.diff(spike_start[: n + 1])
+        step = np.repeat(np.arange(first, first + n, dtype=np.uint32), counts)
+        return (
+            spike_start[: n + 1],
+            step,
+            spike_buffer[: spike_start[n]].copy(),
+            active[:n],
+            u[:n],
+            v[:n],
+        )
+
+    def _overflow(self, step: int) -> OverflowPolicyError:
+        population, first, stop, core, _ = self.program.segments[
+            self.machine.overflow_segment
+        ].tolist()
+        name = self.program.manifest["populations"][population]["name"]
+        return OverflowPolicyError(
+            f"strict run: step {step}: the current u, or the input added to it, of a neuron of "
+            f"'{name}'[{first}:{stop}] on core {core} left its {self.chip.arithmetic.u_bits} bits; "
+            "smaller weights or weight_exp avoid it, and without strict the chip wraps around and counts it"
+        )
+
+    def _most_steps(self, n_probes: int) -> int:
+        return max(1, CHUNK_BYTES // (4 * (len(self.program.segments) + n_probes) + 16))
+
+    def _rules(self) -> dict[str, int]:
+        rules = self.chip.arithmetic
+        return {
+            "u_shift": 32 - rules.u_bits,
+            "u_saturates": int(rules.u_overflow == "saturate"),
+            "accumulator_shift": 32 - (rules.accumulator_bits or 32),
+            "v_min": rules.v_limits.minimum,
+            "v_max": rules.v_limits.maximum,
+        }
+
+    def _blocks(self) -> NDArray[Any]:
+        blocks = np.zeros(len(self.program.blocks), BLOCK)
+        blocks["core"] = self.program.blocks[:, 0]
+        blocks["first_compartment"] = self.program.core_start[self.program.blocks[:, 0]]
+        blocks["scale"] = 1 << self.program.blocks[:, 2]
+        return blocks
+
+    def _segments(self) -> NDArray[Any]:
+        _, first, stop, core, compartment = self.program.segments.T
+        segments = np.zeros(len(core), SEGMENT)
+        segments["core"], segments["first"], segments["stop"] = (
+            core,
+            compartment,
+            compartment + stop - first,
+        )
+        return segments
+
+    def _core_ranges(self) -> list[tuple[int, int]]:
+        """Return the cores of each worker: ranges of about equal numbers of compartments and synapses."""
+        n_cores = self.program.n_cores
+        work = np.diff(self.program.core_start).astype(float)
+        if self.threads > 1:
+            per_block = np.bincount(
+                self.program.rows["block"], self.program.rows["length"], len(self.program.blocks)
+            )
+            np.add.at(
+                work, self.program.blocks[:, 0], per_block / 20
+            )  # a few per cent of the synapses are visited
+        share = np.cumsum(work) / max(work.sum(), 1)
+        bounds = [
+            0,
+            *(int(np.searchsorted(share, k / self.threads)) for k in range(1, self.threads)),
+            n_cores,
+        ]
+        return [(bounds[k], max(bounds[k], bounds[k + 1])) for k in range(self.threads)]
+
+
+def _next_size(n_steps: int, seconds: float) -> int:
+    """Return the steps of the next chunk: towards CHUNK_SECONDS, at most four times as many as this one."""
+    return max(1, min(4 * n_steps, int(n_steps * CHUNK_SECONDS / max(seconds, 1e-6))))
+
+
+@contextmanager
+def ctrl_c() -> Iterator[threading.Event]:
+    """Turn Ctrl-C into an event that is looked at where nothing is half done; a second one raises."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def handle(_signal: int, _frame: object) -> None:
+        if event.is_set():  # a second Ctrl-C: the user means it
+            raise KeyboardInterrupt
+        event.set()
+
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,1 @@
+"""What can be read from a run: counters, energy, the run folder and the report."""

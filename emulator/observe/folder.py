@@ -1,0 +1,304 @@
+"""The run folder: a run as files that other tools read, written at one instant, verified when read.
+
+manifest.json        what this is: versions, status, steps, seed, hashes of everything else
+chip.json            the whole chip description
+program.safetensors  what ran
+spikes.parquet       step, population, neuron: every spike, inputs included
+active.parquet       step, segment, population, core, active: compartments that were active
+counters.parquet     core, population, event, count; core -1 and an empty population are the chip
+timing.parquet       step, cycles, bottleneck; with timing_cores, timing_links and timing_latency.parquet
+recordings_P.parquet step, neuron, and a column for each variable probed in population P
+"""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from emulator.atomic import atomic_folder
+from emulator.chip import Chip, chip_from_json, to_json
+from emulator.errors import EmulatorError, RunError
+from emulator.observe import tables
+from emulator.observe.run import Run, probed_neurons
+from emulator.program import Program
+
+FORMAT: Literal["emulator-run"] = "emulator-run"
+VERSION: Literal[1] = 1
+MANIFEST, CHIP, PROGRAM = "manifest.json", "chip.json", "program.safetensors"
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+T = TypeVar("T")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Identity(_Part):
+    name: str
+    sha256: Sha256
+
+
+class _File(_Part):
+    n_bytes: Count
+    sha256: Sha256
+
+
+class _Timing(_Part):
+    mode: str
+    clock_mhz: Annotated[float, Field(gt=0)]
+    barrier_cycles: Count
+    bottleneck_names: list[str]
+
+
+class Manifest(_Part):
+    """The contents of manifest.json."""
+
+    format: Literal["emulator-run"]
+    version: Literal[1]
+    status: Literal["complete", "interrupted"]
+    n_steps: Count
+    steps_asked: Count | None
+    seed: int
+    n_overflows: Count
+    chip: _Identity
+    program: _Identity
+    timing: _Timing | None
+    wall_seconds: Annotated[float, Field(ge=0)]
+    finished: str
+    versions: dict[str, str]
+    files: dict[str, _File]
+
+
+def save_run(run: Run, folder: Path, *, force: bool = False) -> None:
+    """Write a run folder; see `Run.save`."""
+    check_target(folder, force=force)
+    try:
+        with atomic_folder(folder, replace=force) as new:
+            _put_program(run.program, new / PROGRAM)
+            (new / CHIP).write_text(to_json(run.chip), encoding="utf-8")
+            _write_tables(run, new)
+            manifest = _manifest(run, new).model_dump(mode="json")
+            (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+def check_target(folder: Path, *, force: bool = False) -> None:
+    """Refuse a folder that a run may not be written to, before the work of a run is done.
+
+    Raises
+    ------
+    RunError
+        When there is something at `folder` already, unless it is a run folder and `force` is set,
+        or when the folder it should be in does not exist.
+    """
+    if os.path.lexists(folder):
+        if not force:
+            raise RunError(
+                f"{folder}: exists already; choose another name, or replace it with --force"
+            )
+        if not _is_run_folder(folder):
+            raise RunError(
+                f"{folder}: exists and is not a run folder (no {MANIFEST} of format '{FORMAT}'); "
+                "it is not replaced"
+            )
+    elif not folder.absolute().parent.is_dir():
+        raise RunError(f"{folder}: the folder '{folder.absolute().parent}' does not exist")
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run folder; see `Run.load`."""
+    manifest = _read_manifest(folder)
+    mistakes = [_compare(folder / name, file) for name, file in manifest.files.items()]
+    if any(mistakes):
+        raise RunError("\n".join(filter(None, mistakes)))
+    program = _read_part(folder / PROGRAM, Program.load)
+    if program.sha256 != manifest.program.sha256:
+        raise RunError(f"{folder / PROGRAM}: this is not the program of this run")
+    unlisted = {CHIP, *tables.files(program, timed=manifest.timing is not None)} - set(
+        manifest.files
+    )
+    if unlisted:
+        raise RunError(f"{folder / MANIFEST}: it does not list '{min(unlisted)}'")
+    chip = _read_part(folder / CHIP, lambda path: chip_from_json(path.read_text("utf-8")))
+    return _read_tables(folder, manifest, program, chip)
+
+
+def _put_program(program: Program, path: Path) -> None:
+    """Store the program: as another name of the file it came from if possible, else as a copy."""
+    if program.path is not None:
+        with suppress(OSError, EmulatorError):
+            path.hardlink_to(program.path)
+            # The file may have been replaced since it was loaded.
+            if Program.load(path).sha256 == program.sha256:
+                return
+        path.unlink(missing_ok=True)
+    program.save(path)
+
+
+def _write_tables(run: Run, folder: Path) -> None:
+    tables.write_spikes(folder / "spikes.parquet", run)
+    tables.write_active(folder / "active.parquet", run)
+    tables.write_counters(folder / "counters.parquet", run)
+    if run.timing is not None:
+        tables.write_timing(folder, run.timing, run.chip.mesh.width)
+    for population in run.recordings:
+        tables.write_recording(
+            folder / tables.recording_file(run.program, population), run, population
+        )
+
+
+def _read_tables(folder: Path, manifest: Manifest, program: Program, chip: Chip) -> Run:
+    n_steps, timing = manifest.n_steps, None
+    spike_step, spike_source = tables.read_spikes(folder / "spikes.parquet", program, n_steps)
+    if manifest.timing is not None:
+        kept = manifest.timing
+        names = tuple(kept.bottleneck_names)
+        timing = tables.read_timing(
+            folder, n_steps, kept.mode, kept.clock_mhz, names, kept.barrier_cycles
+        )
+    run = Run(
+        program=program,
+        chip=chip,
+        n_steps=n_steps,
+        seed=manifest.seed,
+        status=manifest.status,
+        spike_step=spike_step,
+        spike_source=spike_source,
+        active=tables.read_active(folder / "active.parquet", program, n_steps),
+        recordings={
+            population: tables.read_recording(
+                folder / tables.recording_file(program, population), program, population, n_steps
+            )
+            for population in probed_neurons(program)
+        },
+        timing=timing,
+        n_overflows=manifest.n_overflows,
+        steps_asked=manifest.steps_asked,
+        wall_seconds=manifest.wall_seconds,
+    )
+    if tables.read_counters(folder / "counters.parquet", program) != run.counters:
+        raise RunError(
+            f"{folder / 'counters.parquet'}: these are not the counters of this run's spikes"
+        )
+    return run
+
+
+def _manifest(run: Run, folder: Path) -> Manifest:
+    timing = run.timing
+    return Manifest(
+        format=FORMAT,
+        version=VERSION,
+        status=run.status,
+        n_steps=run.n_steps,
+        steps_asked=run.steps_asked,
+        seed=run.seed,
+        n_overflows=run.n_overflows,
+        chip=_Identity(name=run.chip.name, sha256=_sha256(folder / CHIP)),
+        program=_Identity(name=run.program.name, sha256=run.program.sha256),
+        timing=None
+        if timing is None
+        else _Timing(
+            mode=timing.mode,
+            clock_mhz=timing.clock_mhz,
+            barrier_cycles=timing.barrier_cycles,
+            bottleneck_names=list(timing.bottleneck_names),
+        ),
+        wall_seconds=run.wall_seconds,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions={
+            "emulator": package_version("neurochip-emulator"),
+            "numpy": np.__version__,
+            "pyarrow": package_version("pyarrow"),
+            "python": platform.python_version(),
+        },
+        files={
+            path.name: _File(n_bytes=path.stat().st_size, sha256=_sha256(path))
+            for path in sorted(folder.iterdir())
+            if path.name != PROGRAM  # which has checksums of its own
+        },
+    )
+
+
+def package_version(package: str) -> str:
+    """Return the version of an installed package; this one may run without being installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_run_folder(folder: Path) -> bool:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("format") == FORMAT
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise RunError(f"{folder}: there is no such folder")
+    if not path.is_file():
+        raise RunError(f"{folder}: not a run folder: it has no {MANIFEST}")
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise RunError(f"{path}: damaged: it is not JSON") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise RunError(f"{path}: not the manifest of a run: its format is not '{FORMAT}'")
+    if content.get("version") != VERSION:
+        raise RunError(
+            f"{path}: run format {content.get('version')!r}; "
+            f"this version of the emulator reads {VERSION}"
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        mistakes = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise RunError(f"{path}: damaged: " + "; ".join(mistakes)) from None
+
+
+def _compare(path: Path, listed: _File) -> str | None:
+    """Return what is wrong with a file that a manifest lists."""
+    if not path.is_file():
+        return f"{path}: this file of the run is missing"
+    try:
+        size, digest = path.stat().st_size, _sha256(path)
+    except OSError as error:
+        return f"{path}: cannot be read: {error.strerror}"
+    if size != listed.n_bytes:
+        return f"{path}: damaged: it has {size} bytes; the manifest says {listed.n_bytes}"
+    return (
+        None if digest == listed.sha256 else f"{path}: damaged: its checksum is not the manifest's"
+    )
+
+
+def _read_part(path: Path, read: Callable[[Path], T]) -> T:
+    try:
+        return read(path)
+    except FileNotFoundError:
+        raise RunError(f"{path}: this file of the run is missing") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: cannot be read: {error}") from None
+    except EmulatorError as error:
+        message = str(error)
+        raise RunError(message if str(path) in message else f"{path}: {message}") from None

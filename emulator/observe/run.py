@@ -1,0 +1,250 @@
+"""Run: what one run of a program on a chip left behind, and everything that follows from it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.chip import Chip
+from emulator.observe.counters import Counters
+from emulator.observe.counting import count_events
+from emulator.observe.energy import Energy, energy
+from emulator.program import Program, check_fit
+from emulator.timing import Timing, TimingMode, time_run
+from emulator.units import seconds_from_cycles
+
+
+class Spikes(Mapping[str, NDArray[np.int64]]):
+    """Spikes of each population by name: (n_spikes, 2) step and neuron, sorted; made on demand.
+
+    Parameters
+    ----------
+    program : Program
+        Knows which population and neuron each source is.
+    step, source : arrays
+        The spikes, by source of the program.
+    """
+
+    def __init__(
+        self, program: Program, step: NDArray[np.uint32], source: NDArray[np.uint32]
+    ) -> None:
+        self._program = program
+        self._step, self._source = step, source
+        self._made: dict[str, NDArray[np.int64]] = {}
+
+    @cached_property
+    def _population(self) -> NDArray[np.int32]:
+        return self._program.source_population.take(self._source)
+
+    def __getitem__(self, name: str) -> NDArray[np.int64]:
+        if name not in self._program.population_index:
+            raise KeyError(f"no population '{name}'; there are: {', '.join(self)}")
+        if name not in self._made:
+            mine = np.flatnonzero(self._population == self._program.population_index[name])
+            neuron = self._program.source_neuron[self._source[mine]]
+            table = np.stack([self._step[mine], neuron], axis=1).astype(np.int64)
+            self._made[name] = table[np.lexsort((table[:, 1], table[:, 0]))]
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._program.population_index)
+
+    def __len__(self) -> int:
+        return len(self._program.population_index)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of spikes of each population."""
+        n_spikes = np.bincount(self._population, minlength=len(self))
+        return dict(zip(self, n_spikes.tolist(), strict=True))
+
+
+def probed_neurons(program: Program) -> dict[str, dict[str, NDArray[np.int64]]]:
+    """Return the neurons recorded of each population and variable, in the order of the recordings.
+
+    Several probes of one variable make one recording, in the order in which they were asked for.
+    """
+    sizes = {p["name"]: p["size"] for p in program.manifest["populations"]}
+    probed: dict[str, dict[str, list[int]]] = {}
+    for probe in program.manifest["probes"]:
+        population, neurons = probe["population"], probe["neurons"]
+        asked = probed.setdefault(population, {}).setdefault(probe["variable"], [])
+        asked += range(sizes[population]) if neurons is None else neurons
+    return {
+        population: {
+            variable: np.array(list(dict.fromkeys(neurons)), np.int64)
+            for variable, neurons in variables.items()
+        }
+        for population, variables in probed.items()
+    }
+
+
+class Recordings(dict[str, Any]):
+    """Recordings by population or by variable, which say what there is when asked for another."""
+
+    def __missing__(self, key: object) -> Any:
+        raise KeyError(f"no recording of '{key}'; there are: {', '.join(self) or 'none'}")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The result of a run.
+
+    Attributes
+    ----------
+    program, chip : Program, Chip
+        What ran, and on what.
+    n_steps : int
+        Steps that were executed; all arrays cover exactly these.
+    seed : int
+        Seed of the run's random numbers.
+    status : "complete" or "interrupted"
+        An interrupted run ends before the last step that was asked for.
+    spike_step, spike_source : (n_spikes,) uint32
+        Every spike, inputs included, by source of the program; sorted by step, then source.
+    active : (n_steps, n_segments) uint32
+        Compartments of each segment of the program that were active in each step.
+    recordings : dict of str to dict of str to array
+        `recordings[population][variable]` is (n_steps, n_neurons of the probe).
+    timing : Timing or None
+        None when the run was not timed.
+    n_overflows : int
+        Sums that wrapped around; in a strict run none.
+    steps_asked : int or None
+        Steps that were asked for, if not `n_steps`.
+    wall_seconds : float
+        How long the emulator took; it says nothing about the chip.
+    """
+
+    program: Program
+    chip: Chip
+    n_steps: int
+    seed: int
+    status: Literal["complete", "interrupted"]
+    spike_step: NDArray[np.uint32]
+    spike_source: NDArray[np.uint32]
+    active: NDArray[np.uint32]
+    recordings: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
+    timing: Timing | None = None
+    n_overflows: int = 0
+    steps_asked: int | None = None
+    wall_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        named = {name: Recordings(rows) for name, rows in self.recordings.items()}
+        object.__setattr__(self, "recordings", Recordings(named))
+
+    @cached_property
+    def spikes(self) -> Spikes:
+        """Spikes by population: `spikes["cells"]` is (n_spikes, 2) step and neuron, sorted."""
+        return Spikes(self.program, self.spike_step, self.spike_source)
+
+    @cached_property
+    def counters(self) -> Counters:
+        """Every event of the run."""
+        return self.count(0, self.n_steps)
+
+    def count(self, start: int, stop: int) -> Counters:
+        """Count the events of steps `start` to `stop - 1`."""
+        start, stop, _ = slice(start, stop).indices(self.n_steps)
+        first, last = np.searchsorted(self.spike_step, [start, max(start, stop)])
+        spikes = np.bincount(self.spike_source[first:last], minlength=self.program.n_sources)
+        active = self.active[start:stop].sum(axis=0, dtype=np.int64)
+        return count_events(self.program, self.chip, spikes, active, max(0, stop - start))
+
+    def energy(
+        self, chip: Chip | None = None, *, start: int = 0, stop: int | None = None
+    ) -> Energy:
+        """Price the run, or its steps `start` to `stop - 1`, with its chip's costs or with another's.
+
+        Events and duration are those of this run; only costs and static power are the other chip's. Parts that
+        cover the run add up to the whole, exactly.
+        """
+        start, stop, _ = slice(start, stop).indices(self.n_steps)
+        duration = None
+        if self.timing is not None:
+            cycles = int(self.timing.step_cycles[start:stop].sum())
+            duration = seconds_from_cycles(cycles, self.timing.clock_mhz)
+        whole = (start, stop) == (0, self.n_steps)
+        counters = self.counters if whole else self.count(start, stop)
+        return energy(counters, chip or self.chip, duration, tuple(self.program.population_index))
+
+    def retimed(
+        self,
+        chip: Chip,
+        timing: TimingMode = "cycle",
+        workers: int = 1,
+        progress: Callable[[int], None] | None = None,
+    ) -> "Run":
+        """Return this run as it would have been on another chip, without running the network again.
+
+        Parameters
+        ----------
+        chip : Chip
+            Mesh, clock, latencies and costs may differ; what decides the function may not.
+        timing : str
+            The timing model.
+        workers : int
+            Threads of cycle timing; the result does not depend on them.
+        progress : callable, optional
+            Called with the number of steps timed, in cycle timing.
+
+        Raises
+        ------
+        ProgramError
+            When the program would compute something else on that chip, or does not fit it.
+        """
+        check_fit(self.program, chip)
+        timed = time_run(
+            self.program,
+            chip,
+            self.n_steps,
+            self.spike_step,
+            self.spike_source,
+            self.active,
+            mode=timing,
+            workers=workers,
+            progress=progress,
+        )
+        return replace(self, chip=chip, timing=timed)
+
+    def save(self, folder: str | Path, *, force: bool = False) -> None:
+        """Write the run as a folder of files that other tools read.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder to make.
+        force : bool
+            Replace a run folder that is already there.
+
+        Raises
+        ------
+        RunError
+            When there is something at `folder` that may not be replaced, or it cannot be written.
+        """
+        from emulator.observe.folder import save_run  # noqa: PLC0415  # it imports this module
+
+        save_run(self, Path(folder), force=force)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Run":
+        """Read a run folder, every file verified.
+
+        Raises
+        ------
+        RunError
+            When a file is missing, damaged, or of another version.
+        """
+        from emulator.observe.folder import load_run  # noqa: PLC0415  # it imports this module
+
+        return load_run(Path(folder))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Run of '{self.program.name}' on '{self.chip.name}': {self.n_steps:,} steps, "
+            f"{len(self.spike_step):,} spikes, {self.status}>"
+        )

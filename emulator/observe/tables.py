@@ -1,0 +1,258 @@
+"""A run as tables: which columns each file of a run folder has, and back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.chip import EVENTS
+from emulator.errors import RunError
+from emulator.observe.counters import Counters
+from emulator.observe.parquet import Columns, Named, read_columns, write_columns, write_parts
+from emulator.observe.run import Run, probed_neurons
+from emulator.program import Program
+from emulator.timing import CORE_ARRAYS, LINKS, Timing
+
+PART_ROWS = 1 << 20  # of a recording; bounds what a save holds in memory beside the run
+DTYPES = {"u": "int32", "v": "int32", "spikes": "bool"}
+TIMING_FILES = (
+    "timing.parquet",
+    "timing_cores.parquet",
+    "timing_links.parquet",
+    "timing_latency.parquet",
+)
+
+
+def population_names(program: Program) -> list[str]:
+    """Return the populations' names, by index."""
+    return [p["name"] for p in program.manifest["populations"]]
+
+
+def recording_file(program: Program, population: str) -> str:
+    """Return the name of the file that holds a population's recordings."""
+    safe = quote(population, safe=" ")
+    if len(safe) > 100:  # file systems allow 255 bytes
+        safe = f"%{program.population_index[population]}"
+    return f"recordings_{safe}.parquet"
+
+
+def files(program: Program, *, timed: bool) -> list[str]:
+    """Return the names of all tables that a run of a program has."""
+    recordings = [recording_file(program, population) for population in probed_neurons(program)]
+    return [
+        "spikes.parquet",
+        "active.parquet",
+        "counters.parquet",
+        *TIMING_FILES[: len(TIMING_FILES) * timed],
+        *recordings,
+    ]
+
+
+# spikes
+
+
+def write_spikes(path: Path, run: Run) -> None:
+    """Write step, population and neuron of every spike, in the run's order."""
+    program = run.program
+    population = program.source_population[run.spike_source]
+    columns: Columns = {
+        "step": run.spike_step,
+        "population": Named(population, population_names(program)),
+        "neuron": program.source_neuron[run.spike_source].astype(np.uint32),
+    }
+    write_columns(path, columns)
+
+
+def read_spikes(
+    path: Path, program: Program, n_steps: int
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return step and source of every spike."""
+    names = population_names(program)
+    table = read_columns(path, step="uint32", population=names, neuron="uint32")
+    step, population, neuron = table["step"], table["population"], table["neuron"]
+    sizes = np.array([p["size"] for p in program.manifest["populations"]])
+    if (population < 0).any() or (neuron >= sizes[population]).any() or (step >= n_steps).any():
+        raise RunError(
+            f"{path}: it holds a spike outside the run's {n_steps} steps and its populations"
+        )
+    start = np.cumsum(sizes) - sizes
+    sources = np.concatenate([program.sources_of(name) for name in names])
+    source = sources[start[population] + neuron].astype(np.uint32)
+    order = np.lexsort((source, step))
+    return step[order], source[order]
+
+
+# active compartments
+
+
+def write_active(path: Path, run: Run) -> None:
+    """Write how many compartments of a segment were active, for each step in which any was."""
+    step, segment = np.nonzero(run.active)
+    population, _, _, core, _ = run.program.segments[segment].T
+    columns: Columns = {
+        "step": step.astype(np.uint32),
+        "segment": segment.astype(np.uint32),
+        "population": Named(population, population_names(run.program)),
+        "core": np.ascontiguousarray(core),
+        "active": run.active[step, segment],
+    }
+    write_columns(path, columns)
+
+
+def read_active(path: Path, program: Program, n_steps: int) -> NDArray[np.uint32]:
+    """Return the active compartments of each step and segment."""
+    table = read_columns(path, step="uint32", segment="uint32", active="uint32")
+    segment_sizes = program.segments[:, 2] - program.segments[:, 1]
+    segment = table["segment"]
+    outside = (table["step"] >= n_steps).any() or (segment >= len(segment_sizes)).any()
+    if outside or (table["active"] > segment_sizes[segment]).any():
+        raise RunError(
+            f"{path}: it holds a line outside the run's {n_steps} steps and its segments"
+        )
+    active = np.zeros((n_steps, len(segment_sizes)), np.uint32)
+    active[table["step"], segment] = table["active"]
+    return active
+
+
+# counters
+
+
+def write_counters(path: Path, run: Run) -> None:
+    """Write the counters; the population of the chip itself is empty, its core is -1."""
+    counters = run.counters
+    columns: Columns = {
+        "core": counters.core,
+        "population": Named(counters.population, population_names(run.program)),
+        "event": Named(counters.code.astype(np.int32), EVENTS),
+        "count": counters.count,
+    }
+    write_columns(path, columns)
+
+
+def read_counters(path: Path, program: Program) -> Counters:
+    """Return the counters."""
+    names = population_names(program)
+    table = read_columns(path, core="int32", population=names, event=EVENTS, count="int64")
+    if (table["event"] < 0).any():
+        raise RunError(f"{path}: it holds a line without an event")
+    return Counters(table["core"], table["population"], table["event"], table["count"])
+
+
+# timing
+
+
+def write_timing(folder: Path, timing: Timing, width: int) -> None:
+    """Write cycles by step, by core and by link, and how long packets took."""
+    by_step, by_core, by_link, by_latency = (folder / name for name in TIMING_FILES)
+    n_cores, n_tiles = len(timing.core_neuron_cycles), len(timing.link_flits)
+    columns: Columns = {
+        "step": np.arange(timing.n_steps, dtype=np.uint32),
+        "cycles": timing.step_cycles,
+        "bottleneck": Named(timing.bottleneck.astype(np.int32), timing.bottleneck_names),
+    }
+    write_columns(by_step, columns)
+    columns = {
+        "core": np.arange(n_cores, dtype=np.uint32),
+        **{_core_column(name): getattr(timing, name) for name in CORE_ARRAYS},
+    }
+    write_columns(by_core, columns)
+    tile = np.repeat(np.arange(n_tiles, dtype=np.uint32), len(LINKS))
+    columns = {
+        "tile": tile,
+        "x": tile % width,
+        "y": tile // width,
+        "direction": Named(np.tile(np.arange(len(LINKS)), n_tiles), LINKS),
+        "flits": timing.link_flits.reshape(-1),
+    }
+    write_columns(by_link, columns)
+    packets = timing.latency_packets
+    write_columns(
+        by_latency, {"latency_cycles": np.arange(len(packets), dtype=np.uint32), "packets": packets}
+    )
+
+
+def _core_column(name: str) -> str:
+    return name.removeprefix("core_")
+
+
+def read_timing(
+    folder: Path,
+    n_steps: int,
+    mode: str,
+    clock_mhz: float,
+    names: tuple[str, ...],
+    barrier_cycles: int,
+) -> Timing:
+    """Return the timing from its files and the four things that they do not hold."""
+    by_step, by_core, by_link, by_latency = (folder / name for name in TIMING_FILES)
+    steps = read_columns(by_step, cycles="int64", bottleneck=names)
+    cores = read_columns(by_core, **{_core_column(name): "int64" for name in CORE_ARRAYS})
+    links = read_columns(by_link, direction=LINKS, flits="int64")
+    if len(steps["cycles"]) != n_steps or (steps["bottleneck"] < 0).any():
+        raise RunError(
+            f"{by_step}: it does not have one line for each of the run's {n_steps} steps"
+        )
+    n_tiles = len(links["flits"]) // len(LINKS)
+    if not np.array_equal(links["direction"], np.tile(np.arange(len(LINKS)), n_tiles)):
+        raise RunError(f"{by_link}: its directions are not {', '.join(LINKS)} for each tile")
+    return Timing(
+        mode=mode,
+        clock_mhz=clock_mhz,
+        step_cycles=steps["cycles"],
+        bottleneck=steps["bottleneck"].astype(np.uint8),
+        bottleneck_names=names,
+        **{name: cores[_core_column(name)] for name in CORE_ARRAYS},
+        link_flits=links["flits"].reshape(n_tiles, len(LINKS)),
+        barrier_cycles=barrier_cycles,
+        latency_packets=read_columns(by_latency, packets="int64")["packets"],
+    )
+
+
+# recordings
+
+
+def write_recording(path: Path, run: Run, population: str) -> None:
+    """Write what was probed in a population: a line for each step and neuron.
+
+    A variable that was not probed in a neuron is empty there.
+    """
+    write_parts(path, _recording_parts(run, population))
+
+
+def _recording_parts(run: Run, population: str) -> Iterator[Columns]:
+    probed = probed_neurons(run.program)[population]
+    neurons = np.unique(np.concatenate(list(probed.values())))
+    part_steps = max(1, PART_ROWS // max(1, len(neurons)))
+    for start in range(0, max(1, run.n_steps), part_steps):
+        steps = np.arange(start, min(start + part_steps, run.n_steps), dtype=np.uint32)
+        columns: dict[str, NDArray[np.generic] | Named] = {
+            "step": np.repeat(steps, len(neurons)),
+            "neuron": np.tile(neurons.astype(np.uint32), len(steps)),
+        }
+        for variable, mine in probed.items():
+            values = np.ma.MaskedArray(
+                np.zeros((len(steps), len(neurons)), DTYPES[variable]), mask=True
+            )
+            values[:, np.searchsorted(neurons, mine)] = run.recordings[population][variable][steps]
+            columns[variable] = values.reshape(-1)
+        yield columns
+
+
+def read_recording(
+    path: Path, program: Program, population: str, n_steps: int
+) -> dict[str, NDArray[np.generic]]:
+    """Return the recordings of a population, (n_steps, n_neurons) for each variable."""
+    probed = probed_neurons(program)[population]
+    neurons = np.unique(np.concatenate(list(probed.values())))
+    table = read_columns(path, step="uint32", **{variable: DTYPES[variable] for variable in probed})
+    if len(table["step"]) != n_steps * len(neurons):
+        raise RunError(
+            f"{path}: it has {len(table['step'])} lines; "
+            f"{n_steps} steps of {len(neurons)} neurons need {n_steps * len(neurons)}"
+        )
+    return {
+        variable: table[variable].reshape(n_steps, len(neurons))[:, np.searchsorted(neurons, mine)]
+        for variable, mine in probed.items()
+    }
