@@ -1,0 +1,95 @@
+"""NETWORK on the command line: a .py or .nir file, or a compiled program."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emulator.chip import Chip
+from emulator.compiler import compile_network
+from emulator.errors import NetworkError
+from emulator.importers.python_file import PythonFile
+from emulator.mapping import Mapping as Placement
+from emulator.program import Program
+
+NETWORK_SUFFIXES = (".py", ".nir")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to make a program from, as given on the command line."""
+
+    path: Path
+    parameters: Mapping[str, object]
+    dt_seconds: float | None = None
+    mapping: Path | None = None
+    neurons_per_core: int | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A program, and the Python file that can make its inputs."""
+
+    program: Program
+    file: PythonFile | None = None
+
+    def inputs(self, steps: int, seed: int) -> Mapping[str, Any] | None:
+        """Return the inputs that the network's own file makes, if any."""
+        return None if self.file is None else self.file.inputs(steps, seed)
+
+
+def load(source: Source, chip: Chip, seed: int) -> Loaded:
+    """Compile a network for a chip, or load a program.
+
+    Raises
+    ------
+    NetworkError
+        When the file is none of these, or an option does not apply to it.
+    """
+    suffix = source.path.suffix.lower()
+    _refuse_what_does_not_apply(source, suffix)
+    file = None
+    if suffix == ".py":
+        file = PythonFile(source.path)
+        network = file.network(source.parameters)
+    elif suffix == ".nir":
+        from emulator.importers.nir import load_nir  # noqa: PLC0415  # h5py and networkx: 0.3 s
+
+        if not source.path.exists():
+            raise NetworkError(f"{source.path}: no such file")
+        if source.dt_seconds is None:
+            raise NetworkError(
+                f"{source.path}: a .nir file does not say how long a step is; give --dt, in its unit of time: "
+                "what it was trained with, well below its time constants (often 1e-4 or 1e-3 seconds)"
+            )
+        network = load_nir(source.path, source.dt_seconds)
+    else:
+        return Loaded(Program.load(source.path))
+    placement = None if source.mapping is None else Placement.load(source.mapping)
+    program = compile_network(
+        network, chip, placement, neurons_per_core=source.neurons_per_core, seed=seed
+    )
+    return Loaded(program, file)
+
+
+def _refuse_what_does_not_apply(source: Source, suffix: str) -> None:
+    if source.parameters and suffix != ".py":
+        raise NetworkError(f"{source.path}: --param is for .py files")
+    if source.dt_seconds is not None and suffix != ".nir":
+        raise NetworkError(f"{source.path}: --dt is for .nir files")
+    for option, value in (
+        ("--mapping", source.mapping),
+        ("--neurons-per-core", source.neurons_per_core),
+    ):
+        if value is not None and suffix not in NETWORK_SUFFIXES:
+            raise NetworkError(
+                f"{source.path}: {option} is for networks; this is a compiled program"
+            )
+
+
+def depth_steps(program: Program) -> int:
+    """Return the steps a spike needs to the last population: the longest way, loops once."""
+    import networkx as nx  # noqa: PLC0415  # 0.2 s, and only needed without --steps
+
+    graph = nx.DiGraph((p["source"], p["target"]) for p in program.manifest["projections"])
+    return int(nx.dag_longest_path_length(nx.condensation(graph))) if graph else 0

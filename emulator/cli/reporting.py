@@ -1,0 +1,34 @@
+"""`emulator report`: what a saved run did."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emulator.errors import RunError
+from emulator.observe.render import print_report
+from emulator.observe.report import figures
+from emulator.observe.run import Run
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="report", epilog="Example: emulator report digits_run --map spikes")(report)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that a run was saved in.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
+    map_of: Annotated[
+        str, typer.Option("--map", metavar="energy|spikes", help="What the map of cores shows.")
+    ] = "energy",
+) -> None:
+    """Report a run: spikes, cycles, energy by event, map of the cores, populations, bottlenecks."""
+    if map_of not in ("energy", "spikes"):
+        raise RunError(f"--map {map_of}: allowed: energy, spikes")
+    run = Run.load(folder)
+    if as_json:
+        typer.echo(json.dumps(figures(run), indent=1))
+    else:
+        print_report(run, map_of=map_of)  # type: ignore[arg-type]  # checked above

@@ -1,0 +1,141 @@
+"""`emulator run`: a program or network runs on a chip and leaves a run folder."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from emulator.chip import load_chip
+from emulator.cli import options
+from emulator.cli.compiling import print_notes
+from emulator.cli.networks import Loaded, Source, depth_steps, load
+from emulator.cli.progress import progress_bar, saving
+from emulator.emulator import Emulator
+from emulator.errors import RunError
+from emulator.inputs import read_inputs
+from emulator.observe.folder import check_target
+from emulator.observe.render import print_summary
+from emulator.observe.run import Run
+from emulator.timing import TIMING_MODES
+
+DEFAULT_STEPS = 100
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    epilog = "Example: emulator run programs/digits.py --chip loihi --steps 140 --reset-every 14 -o digits_run"
+    app.command(name="run", epilog=epilog)(run)
+
+
+def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
+    network: Annotated[
+        Path,
+        typer.Argument(metavar="PROGRAM|NETWORK", help="A compiled program, .py or .nir file."),
+    ],
+    chip: options.ChipOption,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="RUN", help="Folder to write the results to.")
+    ],
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            metavar="N",
+            min=0,
+            help="Time steps; by default as many as --input needs to pass through, or 100.",
+        ),
+    ] = None,
+    input_file: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="FILE", help=".npz with <population>_step and _neuron."),
+    ] = None,
+    timing: Annotated[
+        str, typer.Option("--timing", metavar="|".join(TIMING_MODES), help="Timing model.")
+    ] = "cycle",
+    threads: options.ThreadsOption = 1,
+    seed: options.SeedOption = 0,
+    reset_every: Annotated[
+        int | None,
+        typer.Option(
+            "--reset-every",
+            metavar="N",
+            min=1,
+            help="Reset the state before every N-th step: samples in a row.",
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop when a sum wraps around.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run folder.")] = False,
+    mapping: options.MappingOption = None,
+    neurons_per_core: options.PerCoreOption = None,
+    dt: options.DtOption = None,
+    param: options.ParamOption = None,
+    changes: options.SetOption = None,
+) -> None:
+    """Run a program or network on a chip; Ctrl-C keeps what was run so far."""
+    if timing not in TIMING_MODES:
+        raise RunError(f"--timing {timing}: allowed: {', '.join(TIMING_MODES)}")
+    check_target(output, force=force)
+    described = load_chip(chip, options.pairs("--set", changes))
+    source = Source(network, options.parameters(param), dt, mapping, neurons_per_core)
+    loaded = load(source, described, seed)
+    n_steps, inputs = _steps_and_inputs(loaded, input_file, steps, seed)
+    console = Console()
+    print_notes(loaded.program, console)
+    _warn_of_silence(loaded, inputs)
+
+    emulator = Emulator(described, loaded.program, threads=threads)
+    start = perf_counter()
+    with progress_bar("running", n_steps) as progress:
+        result = emulator.run(
+            n_steps,
+            inputs,
+            timing=timing,  # type: ignore[arg-type]  # checked above
+            seed=seed,
+            strict=strict,
+            reset_every=reset_every,
+            progress=progress,
+            keep_partial=True,
+        )
+    result = replace(result, steps_asked=n_steps, wall_seconds=perf_counter() - start)
+    with saving():
+        result.save(output, force=force)
+    print_summary(result, console)
+    _say_where(result, output)
+
+
+def _steps_and_inputs(
+    loaded: Loaded, input_file: Path | None, steps: int | None, seed: int
+) -> tuple[int, Mapping[str, Any] | None]:
+    if input_file is None:
+        n_steps = DEFAULT_STEPS if steps is None else steps
+        return n_steps, loaded.inputs(n_steps, seed)
+    inputs = read_inputs(input_file)
+    if steps is None:
+        last = max((int(spikes[:, 0].max(initial=-1)) for spikes in inputs.values()), default=-1)
+        steps = last + 1 + depth_steps(loaded.program)
+    return steps, inputs
+
+
+def _warn_of_silence(loaded: Loaded, inputs: Mapping[str, Any] | None) -> None:
+    silent = [
+        population["name"]
+        for population in loaded.program.manifest["populations"]
+        if population["is_input"] and population["name"] not in (inputs or {})
+    ]
+    if silent:
+        typer.echo(
+            f"emulator: warning: no spikes were given for input: {', '.join(silent)}", err=True
+        )
+
+
+def _say_where(result: Run, folder: Path) -> None:
+    if result.status == "interrupted":
+        raise RunError(
+            f"interrupted after {result.n_steps:,} of {result.steps_asked:,} steps; "
+            f"what was run is in {folder}"
+        )
+    typer.echo(f"saved in {folder}; emulator report {folder} shows energy by event, cores and more")

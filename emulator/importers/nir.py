@@ -1,0 +1,356 @@
+"""Networks in the exchange format NIR: a graph of layers becomes populations and projections.
+
+Time is discretised by forward Euler: a layer sees the spikes of the layer before it in the same NIR
+step, spikes when v > v_threshold and is then set to zero. On the chip each hop between layers costs
+one step, so a layer at depth k computes NIR step t in step t + k; what skips a layer is delayed to
+match. Each choice that the file leaves open is written to the network's `assumptions`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from emulator.errors import NetworkError
+from emulator.importers.nir_graph import NEURONS, WEIGHTS, Graph, Node, Reals, read_graph
+from emulator.network import Network, Population
+
+DECAY_ONE = 4096
+"""A decay register counts in parts of this; the decay of u is one more than its register."""
+
+MAX_HOLD_STEPS = 63
+"""Longest time for which a refractory counter holds a layer at rest."""
+
+
+class NirNetwork(Network):
+    """A network read from a .nir file.
+
+    Attributes
+    ----------
+    depth_steps : dict[str, int]
+        Steps by which each population lags behind the input: row t + depth is NIR step t.
+    outputs : list[str]
+        The populations that lead to an Output node.
+    metadata : dict[str, object]
+        What the file's /node/metadata holds.
+    """
+
+    depth_steps: dict[str, int]
+    outputs: list[str]
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One projection to be: spikes of `source` to `target` through `weight`, or one to one."""
+
+    source: str
+    target: str
+    weight: str | None
+
+
+@dataclass
+class Layer:
+    """A node of neurons in steps: what an input adds to the state, how the state decays."""
+
+    gain: Reals  # what a weight of 1 adds to v (LIF, IF) or to u (CubaLIF)
+    parameters: dict[str, Any]  # of the population, as registers or in units of the threshold
+    bias: Reals  # added to v in every step
+    current_keep: Reals | None = (
+        None  # the part of u that is left after a step; None: u has no memory
+    )
+    notes: list[str] = field(default_factory=list)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end is refused
+def load_nir(path: str | Path, dt_seconds: float, *, limit_bytes: int = 2**30) -> NirNetwork:
+    """Read a network from a .nir file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. It may come from a stranger: nothing outside it is opened.
+    dt_seconds : float
+        Duration of a step in the file's unit of time, which the file does not say: often 1e-4, or 1
+        if its time constants are in steps.
+    limit_bytes : int
+        Most bytes that the file's data sets may declare together.
+
+    Returns
+    -------
+    NirNetwork
+        The network in units of the file, with what was assumed in `assumptions`. Input of T steps
+        needs T + max(depth_steps.values()) steps to pass through.
+
+    Raises
+    ------
+    NetworkError
+        With everything in the file that is damaged, malformed or not supported, one per line.
+    """
+    path = Path(path)
+    if not (isfinite(dt_seconds) and dt_seconds > 0):
+        raise NetworkError(f"dt_seconds is {dt_seconds}; it must be a positive number")
+    graph = read_graph(path, limit_bytes)
+    problems: list[str] = []
+    layers = {
+        node.name: _layer(node, dt_seconds, problems)
+        for node in graph.nodes.values()
+        if node.kind in NEURONS
+    }
+    routes = list(_routes(graph))
+    depths = _depths(graph, routes, problems)
+    if not problems:
+        for name, layer in layers.items():
+            _fold_biases(graph, name, layer, depths[name], problems)
+    if problems:
+        raise NetworkError("\n".join(f"{path}: {problem}" for problem in problems))
+    try:
+        return _build(path, dt_seconds, graph, layers, routes, depths)
+    except NetworkError as error:
+        raise NetworkError(f"{path}: {error}") from error
+
+
+def _layer(node: Node, dt: float, problems: list[str]) -> Layer:
+    """Turn the fields of a neuron node into what happens in one step."""
+    values = node.fields
+    where = f"node '{node.name}' ({node.kind})"
+    if (values["v_reset"] != 0).any():
+        problems.append(
+            f"{where}: v_reset is {_text(values['v_reset'])}; only a reset to 0 is supported"
+        )
+    if (values["v_threshold"] <= 0).any():
+        problems.append(
+            f"{where}: v_threshold is {_text(values['v_threshold'])}; it must be above 0"
+        )
+    threshold = _compact(values["v_threshold"])
+    if node.kind == "IF":
+        gain, note = _if_gain(where, values["r"], dt, problems)
+        return Layer(
+            gain, {"threshold": threshold, "du": 4095, "dv": 0}, np.zeros(gain.size), notes=[note]
+        )
+    tau = "tau" if node.kind == "LIF" else "tau_mem"
+    dv, notes = _decay(node, tau, dt, 0, problems)
+    part = _fraction(values[tau], dt)
+    bias = part * values["v_leak"]
+    gain = part * values["r"]
+    if node.kind == "LIF":
+        return Layer(gain, {"threshold": threshold, "du": 4095, "dv": dv}, bias, notes=notes)
+    du, current_notes = _decay(node, "tau_syn", dt, 1, problems)
+    keep = np.broadcast_to(1 - (np.asarray(du) + 1) / DECAY_ONE, gain.shape)
+    gain = gain * _fraction(values["tau_syn"], dt) * values["w_in"]
+    return Layer(
+        gain, {"threshold": threshold, "du": du, "dv": dv}, bias, keep, notes + current_notes
+    )
+
+
+def _if_gain(where: str, r: Reals, dt: float, problems: list[str]) -> tuple[Reals, str]:
+    """Return what an input of 1 adds to v: files differ in whether r is per step or per second."""
+    if np.allclose(r, 1 / dt, rtol=1e-5, atol=0):
+        return dt * r, f"{where} has r = 1/dt, so v += dt * r * input."
+    if np.allclose(r, 1, rtol=1e-5, atol=0):
+        return r, f"{where} has r = 1, so each input is an impulse: v += r * input."
+    problems.append(
+        f"{where}: r is {_text(r)}; it must be 1/dt = {1 / dt:g} (v += dt * r * input) "
+        "or 1 (v += input)"
+    )
+    return r, ""
+
+
+def _fraction(tau: Reals, dt: float) -> Reals:
+    """Return dt / tau, 0 where tau is not positive (which `_decay` reports)."""
+    return np.divide(dt, tau, out=np.zeros(tau.shape), where=tau > 0)
+
+
+def _decay(
+    node: Node, name: str, dt: float, offset: int, problems: list[str]
+) -> tuple[Any, list[str]]:
+    """Return the decay register of a time constant, whose effect is `offset` larger than itself."""
+    tau = node.fields[name]
+    where = f"node '{node.name}' ({node.kind})"
+    exact = _fraction(tau, dt) * DECAY_ONE
+    decay = np.rint(exact)
+    if (tau <= 0).any():
+        problems.append(f"{where}: {name} is {_text(tau)}; it must be above 0")
+    elif (decay > DECAY_ONE).any():
+        problems.append(
+            f"{where}: {name} is {_text(tau)}, shorter than a step of {dt:g}; give a smaller dt"
+        )
+    elif (decay < offset).any():
+        problems.append(
+            f"{where}: {name} is {_text(tau)}: in a step of {dt:g} the current decays by "
+            f"{_text(exact)}/4096; the chip's smallest decay is 1/4096"
+        )
+    register = np.clip(decay - offset, 0, DECAY_ONE - 1).astype(np.int32)
+    real = register + offset
+    notes = []
+    if not np.allclose(real, exact, rtol=1e-6, atol=0):
+        notes.append(
+            f"The decay of {where} by dt/{name} = {_text(exact)}/4096 per step "
+            f"is rounded to {_text(real)}/4096."
+        )
+    return _compact(register), notes
+
+
+def _routes(graph: Graph) -> Iterator[Route]:
+    """Yield every way from a population to a layer of neurons: by one weight node, or directly."""
+    for node in graph.nodes.values():
+        if node.kind not in NEURONS:
+            continue
+        for before in graph.sources(node.name):
+            if graph.nodes[before].kind in WEIGHTS:
+                for source in graph.sources(before):
+                    yield Route(source, node.name, before)
+            else:
+                yield Route(before, node.name, None)
+
+
+def _depths(graph: Graph, routes: list[Route], problems: list[str]) -> dict[str, int]:
+    """Return for each population the hops of the longest way to it from an Input."""
+    hops = nx.DiGraph()
+    hops.add_nodes_from(node.name for node in graph.nodes.values() if node.is_population)
+    hops.add_edges_from(
+        (route.source, route.target) for route in routes if route.source != route.target
+    )
+    for loop in nx.strongly_connected_components(hops):
+        if len(loop) > 1:
+            names = ", ".join(f"'{name}'" for name in sorted(loop))
+            problems.append(
+                f"nodes {names} feed back to each other; "
+                "only a layer's projection onto itself may be recurrent"
+            )
+    inputs = [node.name for node in graph.nodes.values() if node.kind == "Input"]
+    reached = set(inputs).union(*(nx.descendants(hops, name) for name in inputs))
+    problems += (
+        f"node '{node.name}' ({node.kind}): no Input leads to it"
+        for node in graph.nodes.values()
+        if node.is_population and node.name not in reached
+    )
+    if problems:
+        return {}
+    depths: dict[str, int] = {}
+    for name in nx.topological_sort(hops):
+        depths[name] = 1 + max((depths[before] for before in hops.predecessors(name)), default=-1)
+    return depths
+
+
+def _fold_biases(graph: Graph, name: str, layer: Layer, depth: int, problems: list[str]) -> None:
+    """Turn the biases of a layer into a bias of v that is silent until the layer's first input."""
+    where = f"node '{name}' ({graph.nodes[name].kind})"
+    weights = [graph.nodes[before] for before in graph.sources(name)]
+    total = sum(
+        (node.fields["bias"] for node in weights if node.kind == "Affine"),
+        np.zeros(layer.gain.size),
+    )
+    added = layer.gain * total
+    if layer.current_keep is None:
+        layer.bias = layer.bias + added
+    elif added.any():
+        # v gets the value at which the current settles as its bias, u only what is missing to it.
+        settled = added / (1 - layer.current_keep)
+        keep = np.where(layer.current_keep > 0, layer.current_keep, np.inf)
+        start = -settled * keep ** float(-depth)
+        if (np.abs(start) > 2.0**17 * graph.nodes[name].fields["v_threshold"]).any():
+            problems.append(
+                f"{where}: its bias cannot wait for the first input at depth {depth}: "
+                f"the current would have to start at {_text(start)}, beyond 24 bits"
+            )
+        layer.bias = layer.bias + settled
+        layer.parameters["u_start"] = _compact(start)
+        layer.notes.append(
+            f"The bias into the current of {where} acts as the bias of v to which the current "
+            "would settle; u starts at what is still missing."
+        )
+    if not (np.isfinite(layer.bias).all() and np.isfinite(layer.gain).all()):
+        problems.append(f"{where}: its weights or biases leave the range of real numbers")
+    if not layer.bias.any():
+        return
+    if depth > MAX_HOLD_STEPS:
+        problems.append(
+            f"{where}: it has a bias at depth {depth}; "
+            f"at most {MAX_HOLD_STEPS} layers are allowed before it"
+        )
+    layer.parameters |= {"bias": _compact(layer.bias), "refractory_init": depth}
+    layer.notes.append(
+        f"The biases and v_leak of {where} are added to v in each step from step {depth} on; "
+        "a refractory counter holds it at 0 until then."
+    )
+
+
+def _build(
+    path: Path,
+    dt: float,
+    graph: Graph,
+    layers: dict[str, Layer],
+    routes: list[Route],
+    depths: dict[str, int],
+) -> NirNetwork:
+    """Put the populations into a network, inputs first and then by depth, and join them."""
+    network = NirNetwork(path.stem, dt_ms=dt * 1000)
+    order = sorted(depths, key=lambda name: (depths[name], name))
+    populations: dict[str, Population] = {}
+    for name in order:
+        node = graph.nodes[name]
+        if node.kind == "Input":
+            populations[name] = network.input(name, node.n_outputs)
+        else:
+            populations[name] = network.population(
+                name, node.n_outputs, model="lif", refractory=1, **layers[name].parameters
+            )
+    for route in routes:
+        gain = layers[route.target].gain
+        if route.weight is None:
+            every = np.arange(gain.size, dtype=np.int32)
+            weights: Any = (every, every, gain)
+        else:
+            weights = graph.nodes[route.weight].fields["weight"] * gain[:, None]
+        skipped = (
+            depths[route.target] - depths[route.source] - 1 if route.source != route.target else 0
+        )
+        network.connect(
+            populations[route.source], populations[route.target], weights=weights, delay=skipped
+        )
+        if skipped:
+            network.assumptions.append(
+                f"'{route.source}' -> '{route.target}' skips layers: "
+                f"a delay of {skipped} steps keeps it in time."
+            )
+    network.depth_steps = {name: depths[name] for name in order}
+    network.outputs = sorted(
+        {tail for tail, head in graph.edges if graph.nodes[head].kind == "Output"}
+    )
+    network.metadata = dict(graph.metadata)
+    network.assumptions[:0] = _assumptions(dt, graph, layers, network.depth_steps)
+    return network
+
+
+def _assumptions(
+    dt: float, graph: Graph, layers: dict[str, Layer], depths: dict[str, int]
+) -> list[str]:
+    """Return what the file leaves open and was decided here, a sentence each."""
+    depth = max(depths.values())
+    listed = ", ".join(f"'{name}' {steps}" for name, steps in depths.items())
+    return [
+        f"A step is {dt:g} in the file's unit of time, taken as seconds.",
+        "Integrator: forward Euler; dt/tau and r (and w_in) are folded into the weights.",
+        "A neuron spikes when v > v_threshold, and v is 0 at once; there is no refractory step.",
+        f"The network has depth {depth}: input of T steps needs T + {depth} steps.",
+        f"Steps behind the input: {listed}.",
+        *(note for node in graph.nodes.values() for note in node.notes),
+        *(note for name in depths if name in layers for note in layers[name].notes),
+    ]
+
+
+def _compact(values: Any) -> Any:
+    """Return one number where all are equal, so that neurons can share registers."""
+    array = np.asarray(values)
+    return array.flat[0].item() if (array == array.flat[0]).all() else array
+
+
+def _text(values: Any) -> str:
+    """Return one value, or the range, of an array."""
+    low, high = np.min(values), np.max(values)
+    return f"{low:.6g}" if low == high else f"{low:.6g} to {high:.6g}"
