@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+
+from emulator.errors import NetworkError
+from emulator.inputs import read_inputs
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "spikes.npz"
+
+
+def test_columns_become_pairs(path):
+    none = np.array([])
+    np.savez(
+        path, a_step=[5, 1], a_neuron=np.array([3, 4], np.uint8), b_c_step=none, b_c_neuron=none
+    )
+    spikes = read_inputs(path)
+    assert list(spikes) == ["a", "b_c"]
+    assert spikes["a"].tolist() == [[5, 3], [1, 4]]
+    assert spikes["b_c"].shape == (0, 2)
+    assert {array.dtype for array in spikes.values()} == {np.dtype(np.int64)}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({}, "it holds no arrays"),
+        ({"a_step": [1]}, "'a_neuron' is missing"),
+        ({"a_neuron": [1]}, "'a_step' is missing"),
+        (
+            {"a_step": [1, 2], "a_neuron": [1]},
+            "'a_step' has 2 entries and 'a_neuron' 1; each spike",
+        ),
+        (
+            {"a_step": [1.5], "a_neuron": [1]},
+            "'a_step' is float64 of shape (1,); it must be one row",
+        ),
+        (
+            {"a_step": [[1]], "a_neuron": [1]},
+            "'a_step' is int64 of shape (1, 1); it must be one row",
+        ),
+        ({"a_step": 1, "a_neuron": 1}, "'a_step' is int64 of shape (); it must be one row"),
+        ({"a_step": [True], "a_neuron": [1]}, "'a_step' is bool of shape (1,); it must be one row"),
+        (
+            {"a_step": [-1, 2], "a_neuron": [1, 1]},
+            "'a_step' runs from -1 to 2; allowed: 0 to 21474",
+        ),
+        (
+            {"a_step": [0], "a_neuron": [2**40]},
+            "'a_neuron' runs from 1099511627776 to 1099511627776",
+        ),
+        ({"spikes": [1]}, "'spikes': it must be named <population>_step or <population>_neuron"),
+        ({"_step": [1]}, "'_step': it must be named <population>_step or <population>_neuron"),
+        ({"a_payload": [1]}, "'a_payload': spikes with a payload are not supported; remove it"),
+        ({"a_step": np.array([{}]), "a_neuron": [1]}, "Object arrays cannot be loaded"),
+    ],
+)
+def test_what_does_not_fit_is_named(path, arrays, message):
+    np.savez(path, **arrays)
+    with pytest.raises(NetworkError) as error:
+        read_inputs(path)
+    assert f"{path}: " in str(error.value)
+    assert message in str(error.value)
+
+
+def test_all_mistakes_come_at_once(path):
+    np.savez(path, a_step=[1.5], b_neuron=[-1], x=[0])
+    with pytest.raises(NetworkError) as error:
+        read_inputs(path)
+    assert len(str(error.value).splitlines()) == 5
+
+
+def test_a_damaged_file_is_refused(path):
+    np.savez(path, a_step=np.arange(1000), a_neuron=np.arange(1000))
+    content = path.read_bytes()
+    for n_bytes in (0, 10, 5000, len(content) - 5):
+        path.write_bytes(content[:n_bytes])
+        with pytest.raises(NetworkError, match=r"not an \.npz file, or a truncated one"):
+            read_inputs(path)
+    flipped = bytearray(content)
+    flipped[3000] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(NetworkError, match=r"cannot be read: Bad CRC-32 for file 'a_step\.npy'"):
+        read_inputs(path)
+
+
+def test_what_is_no_file_is_refused(path, tmp_path):
+    with pytest.raises(NetworkError, match=r"spikes\.npz: there is no such file"):
+        read_inputs(path)
+    with pytest.raises(NetworkError, match="cannot be read: Is a directory"):
+        read_inputs(tmp_path)
+    np.save(tmp_path / "one.npy", [1])
+    with pytest.raises(NetworkError, match=r"not an \.npz file"):
+        read_inputs(tmp_path / "one.npy")
