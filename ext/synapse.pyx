@@ -13,8 +13,16 @@ from emulator.kernels.state cimport Accumulators, Block, Row, Synapses
 cdef extern from *:
     """
     #define PREFETCH(address) __builtin_prefetch(address)
+
+    /* Every line of a row, as far as a row is short: beyond, the hardware has seen where it leads. */
+    static inline void PREFETCH_WORDS(const uint32_t *first, int32_t n) {
+        if (n > 256) n = 256;
+        for (int32_t k = 0; k < n; k += 16) __builtin_prefetch(first + k);
+        __builtin_prefetch(first + n - 1);
+    }
     """
     void PREFETCH(const void *address) nogil
+    void PREFETCH_WORDS(const uint32_t *first, int32_t n) nogil
 
 cdef enum:
     AHEAD = 8                      # rows, or spikes, whose memory is asked for before it is needed
@@ -101,12 +109,11 @@ cdef int64_t deliver_sorted(
                     sorter.start[row.block] += 1
                 row += 1
         for r in range(min(AHEAD, n_rows)):
-            PREFETCH(&synapses.packed[sorter.rows[r].start])
+            PREFETCH_WORDS(&synapses.packed[sorter.rows[r].start], sorter.rows[r].length)
         for r in range(n_rows):
             row = &sorter.rows[r]
             if r + AHEAD < n_rows:
-                PREFETCH(&synapses.packed[row[AHEAD].start])
-                PREFETCH(&synapses.packed[row[AHEAD].start + row[AHEAD].length - 1])
+                PREFETCH_WORDS(&synapses.packed[row[AHEAD].start], row[AHEAD].length)
             add_row(row, &synapses.blocks[row.block], &synapses.packed[row.start], accumulators, slot)
             n_events += row.length
     return n_events
@@ -140,27 +147,33 @@ cdef int64_t deliver(
 
 def first_bad_row(
     const Row[::1] rows,            # IN  (n_rows,)
-    const uint16_t[::1] core_size,  # IN  (n_blocks,)  compartments, less one, on the core of each block
+    const uint16_t[::1] lowest,     # IN  (n_blocks,)  first target on the core of each block
+    const uint16_t[::1] highest,    # IN  (n_blocks,)  last target on it
     const uint8_t[::1] max_delay,   # IN  (n_blocks,)  largest delay allowed
     const uint32_t[::1] packed,     # IN  (n_synapses,)
 ):
     """Return the first row that points outside a table or has a synapse outside its core, or -1."""
     cdef int64_t r, k, n_rows = rows.shape[0]
     cdef uint64_t n_synapses = packed.shape[0]
-    cdef uint32_t word, worst_slot, worst_delay
+    cdef uint32_t word, least_slot, worst_slot, worst_delay
     cdef int64_t bad = -1
     with nogil:
         for r in range(n_rows):
-            if rows[r].block >= core_size.shape[0] or <uint64_t>rows[r].start + rows[r].length > n_synapses:
+            if rows[r].block >= highest.shape[0] or <uint64_t>rows[r].start + rows[r].length > n_synapses:
                 bad = r
                 break
             worst_slot = 0
+            least_slot = 0xFFFF
             worst_delay = 0
             for k in range(rows[r].length):
                 word = packed[rows[r].start + k]
                 worst_slot = max(worst_slot, word & 0xFFFF)
+                least_slot = min(least_slot, word & 0xFFFF)
                 worst_delay = max(worst_delay, word >> 16 & 127)
-            if worst_slot > core_size[rows[r].block] or worst_delay > max_delay[rows[r].block]:
+            if (
+                rows[r].length and least_slot < lowest[rows[r].block]
+                or worst_slot > highest[rows[r].block] or worst_delay > max_delay[rows[r].block]
+            ):
                 bad = r
                 break
     return bad

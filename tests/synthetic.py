@@ -117,7 +117,7 @@ def make_program(
     ]
     manifest = {
         "format": "emulator-program",
-        "version": 1,
+        "version": 2,
         "name": "synthetic",
         "chip": {"name": chip.name, "fingerprint": "0" * 64, "function": chip.function()},
         "seed": 0,
@@ -160,6 +160,7 @@ def make_program(
         "v_init": np.zeros(n_compartments, np.int32),
         "refractory_init": np.zeros(n_compartments, np.uint8),
         "core_start": np.searchsorted(cores, np.arange(n_cores + 1)).astype(np.int32),
+        "shard_start": np.searchsorted(cores, np.arange(n_cores)).astype(np.int32),
         "segments": np.array(segments, np.int32).reshape(-1, 5),
         "row_start": np.array(row_start, np.uint32),
         "rows": np.array(rows, ROW).view("<u4").reshape(-1, 2),

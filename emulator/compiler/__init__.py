@@ -107,7 +107,7 @@ def _check_size(network: Network, chip: Chip) -> None:
 def _manifest(network: Network, chip: Chip, quantised: Quantised, seed: int) -> dict[str, object]:
     return {
         "format": "emulator-program",
-        "version": 1,
+        "version": 2,
         "name": network.name,
         "chip": {
             "name": chip.name,

@@ -1,5 +1,6 @@
 """Pass 3: rows, blocks and packed synapses: who reaches which core with what."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,6 +19,10 @@ from emulator.network import Network, Projection
 from emulator.program import ROW
 
 MAX_ROW = 65_535  # synapses: the length of a row is stored in 16 bits
+SHARD = 65_536  # compartments: the target of a synapse has 16 bits
+SHORT_ROW = 32  # synapses: visiting a longer row takes so long that its beginning does not count
+SHARED_ROWS = 2  # times fewer rows that a shard of several cores must bring
+SAMPLE = 1 << 20  # synapses by which that is judged
 FEW = 16  # a core's synapses are few when there are so many times more sources
 MAX_BLOCKS = 65_536  # the block of a row is stored in 16 bits
 
@@ -55,130 +60,193 @@ def place(network: Network, segments: list[Segment]) -> Placement:
     )
 
 
+def shard_starts(network: Network, placement: Placement) -> NDArray[np.int32]:
+    """Return the compartment from which the targets on each core are counted, (n_cores,): where its shard begins.
+
+    A shard is one core, or as many as 16 bits can tell apart where that makes the rows of a step several times longer:
+    the emulator visits them shard by shard. What a core stores, receives and costs is the same.
+    """
+    alone = placement.core_start[:-1]
+    shared = alone.copy()
+    for core in range(1, len(shared)):
+        if placement.core_start[core + 1] - shared[core - 1] <= SHARD:
+            shared[core] = shared[core - 1]
+    n_synapses, n_rows, n_shared = 0, 0, 0
+    every = 1 + sum(len(p.pre) for p in network.projections) // SAMPLE
+    for projection in network.projections:
+        some = np.flatnonzero(projection.pre % every == 0)
+        pre = projection.pre[some].astype(np.int64)
+        onto = placement.core[projection.target.name][projection.post[some]]
+        n_synapses += len(some)
+        n_rows += len(np.unique(pre << 32 | onto))
+        n_shared += len(np.unique(pre << 32 | shared[onto]))
+    pays = n_synapses < SHORT_ROW * n_rows and n_rows >= SHARED_ROWS * n_shared
+    return shared if pays else alone.copy()
+
+
 def route(
     network: Network, chip: Chip, quantised: Quantised, placement: Placement
 ) -> dict[str, NDArray[Any]]:
-    """Return the tables row_start, rows, blocks and synapses of a program."""
+    """Return the tables shard_start, row_start, rows, blocks and synapses of a program."""
     n_sources = sum(p.size for p in network.populations.values())
     n_synapses = sum(len(p.pre) for p in network.projections)
+    shard_start = shard_starts(network, placement)
     packed = np.empty(n_synapses, np.uint32)
     parts: list[NDArray[Any]] = []
-    blocks: list[NDArray[Any]] = []
+    blocks: list[tuple[int, ...]] = []
     first = 0
     for index, projection in enumerate(network.projections):
         if not len(projection.pre):
             continue
         out = packed[first : first + len(projection.pre)]
-        rows = _pack(projection, quantised.mantissas[index], placement, out)
-        rows["start"] += first
+        shape = _Shape(len(shard_start))
+        for rows in _pack(
+            projection, quantised.mantissas[index], placement, shard_start, out, shape
+        ):
+            rows["start"] += first
+            parts.append(rows)
+        mine = shape.blocks(index, projection, chip, quantised.shifts[index])
+        block_of = np.zeros(len(shard_start), np.uint32)
+        block_of[[core for core, *_ in mine]] = np.arange(len(blocks), len(blocks) + len(mine))
+        for rows in parts[-shape.n_parts :]:
+            rows["block"] = block_of[rows["block"]]
         first += len(out)
-        mine = _blocks(index, projection, rows, chip, quantised.shifts[index])
-        rows["block"] = np.searchsorted(mine[:, 0], rows["core"]) + len(blocks)
-        blocks += mine.tolist()
-        parts.append(rows)
-    table = np.concatenate(parts) if parts else np.empty(0, _ROUTED)
-    # A source's rows stand by core; those of one core by projection, as they come.
-    _, order = stable_order(np.ascontiguousarray(table["core"]), chip.mesh.n_cores)
-    _, order = stable_order(table["source"].astype(np.int32), n_sources, order)
-    table = _split(table[order])
+        blocks += mine
     if len(blocks) > MAX_BLOCKS:
         raise CapacityError(
             f"network '{network.name}': {len(blocks)} pairs of a projection and a core it reaches; "
             f"a program holds {MAX_BLOCKS}"
         )
+    block_table = np.array(blocks, np.int32).reshape(-1, 5)
+    table = np.concatenate(parts) if parts else np.empty(0, _ROUTED)
+    parts.clear()
+    # A source's rows stand by core; those of one core by projection, as they come.
+    _, order = stable_order(block_table[table["block"], 0], chip.mesh.n_cores)
+    _, order = stable_order(table["source"].astype(np.int32), n_sources, order)
+    table = _split(table[order])
     return {
+        "shard_start": shard_start,
         "row_start": np.searchsorted(table["source"], np.arange(n_sources + 1)).astype(np.uint32),
         "rows": _program_rows(table),
-        "blocks": np.array(blocks, np.int32).reshape(-1, 5),
+        "blocks": block_table,
         "synapses": packed,
     }
 
 
 _ROUTED = np.dtype(
-    [("source", np.int64), ("core", np.int32), ("block", np.int32), ("start", np.int64), ("length", np.int64),
-     ("consecutive", bool), ("top", np.int32), ("delay", np.int32)]
-)  # fmt: skip
+    [("source", np.uint32), ("start", np.uint32), ("length", np.uint32), ("block", np.uint32)]
+)
+
+
+class _Shape:
+    """What decides how each core stores a projection's synapses: of all rows together."""
+
+    def __init__(self, n_cores: int) -> None:
+        self.n_parts = 0
+        self._consecutive = np.ones(n_cores, bool)
+        self._top = np.full(n_cores, -1, np.int64)  # a core without synapses has none
+        self._delay = np.zeros(n_cores, np.int64)
+
+    def add(
+        self,
+        core: NDArray[Any],
+        consecutive: NDArray[np.bool_],
+        top: NDArray[Any],
+        delay: NDArray[Any],
+    ) -> None:
+        """Take in some rows."""
+        self.n_parts += 1
+        np.logical_and.at(self._consecutive, core, consecutive)
+        np.maximum.at(self._top, core, top)
+        np.maximum.at(self._delay, core, delay)
+
+    def blocks(
+        self, index: int, projection: Projection, chip: Chip, shift: int
+    ) -> list[tuple[int, ...]]:
+        """Return the blocks of a projection, by core, in the format that the partition counted with."""
+        table: list[tuple[int, ...]] = []
+        for core in np.flatnonzero(self._top >= 0).tolist():
+            form = choose_format(
+                chip,
+                projection.weight_bits,
+                int(self._delay[core]),
+                int(self._top[core]),
+                consecutive=bool(self._consecutive[core]),
+            )
+            assert form is not None, "the partition let a block through that no format holds"
+            table.append((core, index, shift, form.bits_per_synapse, form.kind))
+        return table
 
 
 def _pack(
     projection: Projection,
     mantissas: NDArray[np.int16],
     placement: Placement,
+    shard_start: NDArray[np.int32],
     out: NDArray[np.uint32],
-) -> NDArray[Any]:
-    """Write a projection's synapses, sorted by core, source and target, and return its rows.
+    shape: _Shape,
+) -> Iterator[NDArray[Any]]:
+    """Write a projection's synapses, sorted by shard, source and target, and yield each shard's rows.
 
-    Core by core: what a step visits on one core then lies in few pages of memory, in ascending order.
+    What a step visits of one shard then lies in few pages of memory, in ascending order. The block of a row is its
+    core, for now.
     """
     source_of = placement.source[projection.source.name].astype(np.int32)
-    target = placement.source[projection.target.name].astype(np.int32)[projection.post]
-    first, order = stable_order(target, int(placement.core_start[-1]))
-    bounds = first[placement.core_start].tolist()
+    target_of = placement.source[projection.target.name].astype(np.int32)
+    first, order = stable_order(target_of[projection.post], int(placement.core_start[-1]))
+    core_of = np.repeat(np.arange(len(shard_start), dtype=np.int32), np.diff(placement.core_start))
     least = int(source_of.min())
     n_keys = int(source_of.max()) + 1 - least
-    parts = []
-    for core, (start, stop) in enumerate(pairwise(bounds)):
+    begins = [*np.unique(shard_start).tolist(), int(placement.core_start[-1])]
+    for begin, end in pairwise(begins):
+        start, stop = int(first[begin]), int(first[end])
         if start == stop:
             continue
         mine = order[start:stop]
         key = source_of[projection.pre[mine]] - least
-        # Counting takes a pass over all sources; a core with few synapses is sorted sooner otherwise.
+        # Counting takes a pass over all sources; a shard with few synapses is sorted sooner otherwise.
         many = (stop - start) * FEW > n_keys
         within = stable_order(key, n_keys)[1] if many else np.argsort(key, kind="stable")
         mine, key = mine[within], key[within]
-        slot = (target[mine] - placement.core_start[core]).astype(np.uint32)
+        target = target_of[projection.post[mine]]
         delay = projection.delays
         late = np.uint32(delay) if isinstance(delay, int) else delay[mine].astype(np.uint32)
         weight = mantissas[mine].astype(np.int32).view(np.uint32) << 23
-        out[start:stop] = weight | late << 16 | slot
-        rows = _rows_of_core(key, slot, np.broadcast_to(late, len(slot)))
+        out[start:stop] = weight | late << 16 | (target - begin).astype(np.uint32)
+        late = np.broadcast_to(late, len(key))
+        rows = _rows_of_shard(key, target, core_of[target], late, placement.core_start, shape)
         rows["source"] += least
-        rows["core"] = core
         rows["start"] += start
-        parts.append(rows)
-    return np.concatenate(parts)
+        yield rows
 
 
-def _rows_of_core(
-    source: NDArray[np.int32], slot: NDArray[np.uint32], late: NDArray[np.uint32]
+def _rows_of_shard(
+    source: NDArray[np.int32],
+    target: NDArray[np.int32],
+    core: NDArray[np.int32],
+    late: NDArray[np.uint32],
+    core_start: NDArray[np.int32],
+    shape: _Shape,
 ) -> NDArray[Any]:
-    """Return the rows of synapses that are sorted by source, then slot."""
+    """Return the rows of synapses that are sorted by source, then target compartment; a row stays on its core."""
     new = np.ones(len(source), bool)
-    new[1:] = source[1:] != source[:-1]
+    new[1:] = (source[1:] != source[:-1]) | (core[1:] != core[:-1])
     start = np.flatnonzero(new)
     rows = np.zeros(len(start), _ROUTED)
     rows["source"], rows["start"] = source[start], start
     rows["length"] = np.diff(start, append=len(source))
+    rows["block"] = core[start]
     gap = np.zeros(len(source), bool)
-    gap[1:] = np.diff(slot) != 1
+    gap[1:] = np.diff(target) != 1
     gap[start] = False
-    rows["consecutive"] = ~np.logical_or.reduceat(gap, start)
-    rows["top"] = np.maximum.reduceat(slot, start)
-    rows["delay"] = np.maximum.reduceat(late, start)
+    last = start + rows["length"] - 1
+    shape.add(
+        core[start],
+        ~np.logical_or.reduceat(gap, start),
+        target[last] - core_start[core[start]],
+        np.maximum.reduceat(late, start),
+    )
     return rows
-
-
-def _blocks(
-    index: int, projection: Projection, rows: NDArray[Any], chip: Chip, shift: int
-) -> NDArray[np.int32]:
-    """Return the blocks of a projection, by core, in the format that the partition counted with."""
-    order = np.argsort(rows["core"], kind="stable")
-    cores, first = np.unique(rows["core"][order], return_index=True)
-    consecutive = np.minimum.reduceat(rows["consecutive"][order], first)
-    top = np.maximum.reduceat(rows["top"][order], first)
-    delay = np.maximum.reduceat(rows["delay"][order], first)
-    table = []
-    for k, core in enumerate(cores.tolist()):
-        form = choose_format(
-            chip,
-            projection.weight_bits,
-            int(delay[k]),
-            int(top[k]),
-            consecutive=bool(consecutive[k]),
-        )
-        assert form is not None, "the partition let a block through that no format holds"
-        table.append((core, index, shift, form.bits_per_synapse, form.kind))
-    return np.array(table, np.int32).reshape(-1, 5)
 
 
 def _program_rows(table: NDArray[Any]) -> NDArray[Any]:
@@ -191,11 +259,11 @@ def _program_rows(table: NDArray[Any]) -> NDArray[Any]:
 
 def _split(table: NDArray[Any]) -> NDArray[Any]:
     """Cut rows that are longer than a row of the program can say."""
-    pieces = -(-table["length"] // MAX_ROW)
+    pieces = -(-table["length"].astype(np.int64) // MAX_ROW)
     if not len(table) or pieces.max() == 1:
         return table
     rows = np.repeat(table, pieces)
-    piece = np.arange(len(rows)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    rows["start"] += piece * MAX_ROW
-    rows["length"] = np.minimum(rows["length"] - piece * MAX_ROW, MAX_ROW)
+    skipped = (np.arange(len(rows)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * MAX_ROW
+    rows["start"] = rows["start"] + skipped
+    rows["length"] = np.minimum(rows["length"] - skipped, MAX_ROW)
     return rows

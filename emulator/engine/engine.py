@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from emulator.chip import Chip
 from emulator.engine.inputs import Schedule
+from emulator.engine.layout import in_large_pages, large_pages, visited_blocks, visited_rows
 from emulator.errors import OverflowPolicyError
-from emulator.kernels.machine import BLOCK, SEGMENT, Machine
+from emulator.kernels.machine import SEGMENT, Machine
 from emulator.program import Program
 
 CHUNK_SECONDS = 0.1  # so that Ctrl-C and the progress bar feel immediate
@@ -66,20 +67,18 @@ class Engine:
             "u": program.u_init.copy(),
             "v": program.v_init.copy(),
             "refractory_left": program.refractory_init.copy(),
-            "accumulators": np.zeros((n_slots, program.n_compartments), np.int32),
+            "accumulators": large_pages((n_slots, program.n_compartments), np.int32),
         }
-        constant = (
-            "u_retain",
-            "v_retain",
-            "bias",
-            "threshold",
-            "refractory",
-            "row_start",
-            "rows",
-            "synapses",
-        )
+        constant = ("u_retain", "v_retain", "bias", "threshold", "refractory")
+        row_start, rows = visited_rows(program)
         tables = self.state | {name: getattr(program, name) for name in constant}
-        tables |= {"blocks": self._blocks(), "segments": self._segments()}
+        tables |= {
+            "row_start": row_start,
+            "rows": in_large_pages(rows),
+            "synapses": in_large_pages(program.synapses),
+            "blocks": visited_blocks(program),
+            "segments": self._segments(),
+        }
         self.machine = Machine(tables, self._rules(), program.core_start, self._core_ranges())
 
     def reset(self) -> None:
@@ -222,13 +221,6 @@ class Engine:
             "v_max": rules.v_limits.maximum,
         }
 
-    def _blocks(self) -> NDArray[Any]:
-        blocks = np.zeros(len(self.program.blocks), BLOCK)
-        blocks["core"] = self.program.blocks[:, 0]
-        blocks["first_compartment"] = self.program.core_start[self.program.blocks[:, 0]]
-        blocks["scale"] = 1 << self.program.blocks[:, 2]
-        return blocks
-
     def _segments(self) -> NDArray[Any]:
         _, first, stop, core, compartment = self.program.segments.T
         segments = np.zeros(len(core), SEGMENT)
@@ -240,7 +232,7 @@ class Engine:
         return segments
 
     def _core_ranges(self) -> list[tuple[int, int]]:
-        """Return the cores of each worker: ranges of about equal numbers of compartments and synapses."""
+        """Return the cores of each worker: whole shards of about equal numbers of compartments and synapses."""
         n_cores = self.program.n_cores
         work = np.diff(self.program.core_start).astype(float)
         if self.threads > 1:
@@ -250,12 +242,10 @@ class Engine:
             np.add.at(
                 work, self.program.blocks[:, 0], per_block / 20
             )  # a few per cent of the synapses are visited
-        share = np.cumsum(work) / max(work.sum(), 1)
-        bounds = [
-            0,
-            *(int(np.searchsorted(share, k / self.threads)) for k in range(1, self.threads)),
-            n_cores,
-        ]
+        begins = np.append(np.flatnonzero(np.diff(self.program.shard_start, prepend=-1)), n_cores)
+        share = np.append(0, np.cumsum(work))[begins] / max(work.sum(), 1)
+        parts = np.arange(1, self.threads) / self.threads
+        bounds = [0, *begins[np.searchsorted(share, parts)].tolist(), n_cores]
         return [(bounds[k], max(bounds[k], bounds[k + 1])) for k in range(self.threads)]
 
 

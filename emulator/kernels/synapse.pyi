@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 def first_bad_row(
     rows: NDArray[Any],
-    core_size: NDArray[np.uint16],
+    lowest: NDArray[np.uint16],
+    highest: NDArray[np.uint16],
     max_delay: NDArray[np.uint8],
     packed: NDArray[np.uint32],
 ) -> int:

@@ -45,7 +45,7 @@ class Projection:
     target: Population
     pre: NDArray[np.int32]
     post: NDArray[np.int32]
-    weights: NDArray[Any]  # int32 mantissas, or float64 real values
+    weights: NDArray[Any]  # int16 mantissas, or float64 real values
     delays: NDArray[np.uint8] | int
     weight_exp: int
     sign_mode: str
@@ -185,9 +185,10 @@ class Network:
 
         Parameters
         ----------
-        weights : array (post, pre), scipy.sparse (post, pre), or (pre, post, weight) arrays
-            Integers are mantissas (1 = 64 units of u at weight_exp 0); floats are real values in the unit of the
-            target's threshold. Zeros of a matrix are no synapse.
+        weights : array (post, pre), scipy.sparse (post, pre), (pre, post, weight) arrays, or an iterator of these
+            An iterator gives tuples of three arrays, or of four with the delays, so that a large projection need
+            not be in memory twice. Integers are mantissas (1 = 64 units of u at weight_exp 0); floats are real
+            values in the unit of the target's threshold. Zeros of a matrix are no synapse.
         weight_exp : int, optional
             Exponent of all weights, for mantissas only; 0 unless given.
         delay : int, or array of the same form as the weights

@@ -1,5 +1,6 @@
 """Synapses of a projection, from any of the forms in which they can be given."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ def synapses(
     n_pre: int, n_post: int, weights: Any, delay: Any
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any], NDArray[np.uint8] | int]:
     """Return (pre, post, weights, delays), one entry a synapse."""
+    if isinstance(weights, Iterator):
+        return _collected(n_pre, n_post, weights, delay)
     if hasattr(weights, "tocoo"):
         sparse = weights.tocoo()
         _require_shape("weights", sparse.shape, n_pre, n_post)
@@ -37,6 +40,73 @@ def synapses(
         delays = _delays_at(delay, pre, post, n_pre, n_post)
     pre, post = _indices("pre", pre, n_pre), _indices("post", post, n_post)
     return pre, post, _values(values), _delays(delays, len(pre))
+
+
+class _Column:
+    """An array that grows in place: large blocks are moved by the system, not copied."""
+
+    def __init__(self) -> None:
+        self._held: NDArray[Any] | None = None
+        self._n = 0
+
+    def append(self, values: NDArray[Any]) -> None:
+        """Add values of the dtype of the first ones."""
+        if self._held is None:
+            self._held = np.empty(0, values.dtype)
+        if values.dtype != self._held.dtype:
+            wider = np.promote_types(values.dtype, self._held.dtype)
+            self._held = self._held.astype(wider)
+        n = self._n + len(values)
+        if n > len(self._held):
+            self._held.resize(max(n, int(1.2 * len(self._held))), refcheck=False)
+        self._held[self._n : n] = values
+        self._n = n
+
+    def array(self, dtype: type) -> NDArray[Any]:
+        """Return what was added; of `dtype` when there was nothing."""
+        if self._held is None:
+            return np.empty(0, dtype)
+        self._held.resize(self._n, refcheck=False)
+        return self._held
+
+
+def _collected(
+    n_pre: int, n_post: int, chunks: Iterator[Any], delay: Any
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any], NDArray[np.uint8] | int]:
+    """Return the synapses of (pre, post, weight) or (pre, post, weight, delay) chunks, one after the other."""
+    if np.ndim(delay):
+        raise NetworkError(
+            "delay is an array; with chunks of synapses it is one number, or the chunks' fourth array"
+        )
+    columns = [_Column() for _ in range(4)]
+    width = None
+    for k, chunk in enumerate(chunks):
+        if (
+            not isinstance(chunk, tuple)
+            or len(chunk) not in {3, 4}
+            or len(chunk) != (width or len(chunk))
+        ):
+            read = f"a tuple of {len(chunk)}" if isinstance(chunk, tuple) else type(chunk).__name__
+            raise NetworkError(
+                f"chunk {k} of the weights is {read}; all must be (pre, post, weight), or all "
+                "(pre, post, weight, delay)"
+            )
+        width = len(chunk)
+        try:
+            parts = synapses(n_pre, n_post, chunk[:3], chunk[3] if width == 4 else 0)
+        except NetworkError as error:
+            raise NetworkError(f"chunk {k}: {error}") from None
+        late = parts[3]
+        parts = (*parts[:3], np.full(len(parts[0]), late, np.uint8) if width == 4 else late)
+        for column, part in zip(columns, parts[:width], strict=False):
+            column.append(np.asarray(part))
+    pre, post, values = (
+        columns[0].array(np.int32),
+        columns[1].array(np.int32),
+        columns[2].array(np.int16),
+    )
+    delays = columns[3].array(np.uint8) if width == 4 else _delays(delay, len(pre))
+    return pre, post, values, delays
 
 
 def _array(what: str, values: Any) -> NDArray[Any]:
@@ -91,7 +161,8 @@ def _values(values: NDArray[Any]) -> NDArray[Any]:
             raise NetworkError(
                 f"weights are {values.min()} to {values.max()}; mantissas have at most 8 bits"
             )
-        return np.ascontiguousarray(values, np.int32)
+        narrow = not values.size or (values.min() >= -(2**15) and values.max() < 2**15)
+        return np.ascontiguousarray(values, np.int16 if narrow else np.int32)
     if values.dtype.kind != "f":
         raise NetworkError(
             f"weights are {values.dtype}; they must be integers (mantissas) or floats (real values)"

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from emulator.errors import ProgramError
 
 FORMAT = "emulator-program"
-VERSION = 1
+VERSION = 2
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
@@ -48,7 +48,7 @@ class _Probe(_Part):
 
 class _Manifest(_Part):
     format: Literal["emulator-program"]
-    version: Literal[1]
+    version: Literal[2]
     name: Name
     chip: _Chip
     seed: int

@@ -27,11 +27,15 @@ TENSORS: dict[str, tuple[str, int]] = {
     "v_init": ("<i4", 0),
     "refractory_init": ("<u1", 0),
     "core_start": ("<i4", 0),
+    "shard_start": (
+        "<i4",
+        0,
+    ),  # of each core: the compartment from which its synapses count their targets
     "segments": ("<i4", len(SEGMENT_COLUMNS)),
     "row_start": ("<u4", 0),
     "rows": ("<u4", 2),
     "blocks": ("<i4", len(BLOCK_COLUMNS)),
-    "synapses": ("<u4", 0),  # weight << 23 | delay << 16 | target slot in the core
+    "synapses": ("<u4", 0),  # weight << 23 | delay << 16 | target, from the shard's start
 }
 STATE_TENSORS = tuple(TENSORS)[:8]
 
@@ -61,6 +65,7 @@ class Program:
     v_init: NDArray[np.int32]
     refractory_init: NDArray[np.uint8]
     core_start: NDArray[np.int32]
+    shard_start: NDArray[np.int32]
     segments: NDArray[np.int32]
     row_start: NDArray[np.uint32]
     rows: NDArray[Any]
@@ -181,7 +186,7 @@ class Program:
         core = self.blocks[block, 0]
         weight = (packed.view(np.int32) >> 23) << self.blocks[block, 2]
         delay = (packed >> 16 & 63).astype(np.int32)
-        post = self.source_neuron[self.core_start[core] + (packed & 0xFFFF).astype(np.int32)]
+        post = self.source_neuron[self.shard_start[core] + (packed & 0xFFFF).astype(np.int32)]
         return self.source_neuron[np.repeat(sources, lengths)], post, weight, delay
 
     @cached_property

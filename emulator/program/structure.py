@@ -66,6 +66,16 @@ def _check_cores(program: "Program") -> list[str]:
         return ["table 'core_start' has more than 65535 cores"]
     if np.diff(start).max(initial=0) > 65_536:
         return ["table 'core_start' gives a core more than 65536 compartments"]
+    shard = program.shard_start
+    if len(shard) != len(start) - 1:
+        return [f"table 'shard_start' has {len(shard)} entries for {len(start) - 1} cores"]
+    begins = (shard == start[:-1]) | np.concatenate([[False], shard[1:] == shard[:-1]])[
+        : len(shard)
+    ]
+    if len(shard) and (not begins.all() or np.max(start[1:] - shard) > 65_536):
+        return [
+            "table 'shard_start' does not begin each shard at a core, with 65536 compartments at most"
+        ]
     return []
 
 
@@ -135,8 +145,14 @@ def _check_rows(program: "Program") -> list[str]:
     if np.any(sizes == 0):
         return ["table 'blocks' names a core that holds no compartment"]
     delays = np.full(len(blocks), program.max_delay_steps, np.uint8)
+    cores = blocks[:, 0] if len(blocks) else np.zeros(0, np.int32)
+    lowest = (program.core_start[:-1] - program.shard_start)[cores]
     bad = synapse.first_bad_row(
-        program.rows, (sizes - 1).astype(np.uint16), delays, program.synapses
+        program.rows,
+        lowest.astype(np.uint16),
+        (lowest + sizes - 1).astype(np.uint16),
+        delays,
+        program.synapses,
     )
     if bad >= 0:
         return [

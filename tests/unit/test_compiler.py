@@ -78,10 +78,18 @@ def walk(program):
         for row in range(int(program.row_start[source]), int(program.row_start[source + 1])):
             start, length, block = program.rows[row].tolist()
             core, projection, shift, _, _ = program.blocks[block].tolist()
+            before = int(program.core_start[core] - program.shard_start[core])
             for word in program.synapses[start : start + length].tolist():
                 mantissa = word >> 23
                 mantissa -= 512 * (mantissa >= 256)
-                yield source, core, projection, word & 0xFFFF, mantissa * 2**shift, word >> 16 & 63
+                yield (
+                    source,
+                    core,
+                    projection,
+                    (word & 0xFFFF) - before,
+                    mantissa * 2**shift,
+                    word >> 16 & 63,
+                )
 
 
 def program_synapses(program):
@@ -96,6 +104,7 @@ def program_synapses(program):
     found = Counter()
     for source, core, projection, slot, units, delay in walk(program):
         target = int(program.core_start[core]) + slot
+        assert slot >= 0
         assert target < program.core_start[core + 1]
         ends = program.manifest["projections"][projection]
         populations = program.population_index
