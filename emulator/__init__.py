@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emulator.chip import Chip, load_chip
     from emulator.compiler import compile_network
-    from emulator.emulator import Emulator
+    from emulator.emulator import Emulator, resume_run
     from emulator.errors import EmulatorError
     from emulator.mapping import Mapping
     from emulator.network import Network
@@ -26,6 +26,7 @@ __all__ = [
     "Run",
     "compile_network",
     "load_chip",
+    "resume_run",
 ]
 _HOMES = {
     "Chip": "chip",
@@ -37,6 +38,7 @@ _HOMES = {
     "Run": "observe.run",
     "compile_network": "compiler",
     "load_chip": "chip",
+    "resume_run": "emulator",
 }
 
 

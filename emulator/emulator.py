@@ -2,19 +2,27 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from emulator.arguments import require_kind, shown, whole
 from emulator.chip import Chip
-from emulator.engine import MAX_THREADS, Engine, Execution, ctrl_c, spike_schedule
+from emulator.engine import MAX_THREADS, Engine, spike_schedule
 from emulator.errors import ChipError, ProgramError, RunError
-from emulator.observe.run import Run, probed_neurons
+from emulator.observe.checkpoint import Plan, Standing
+from emulator.observe.records import Collector, probed_neurons
+from emulator.observe.run import Run
+from emulator.observe.writing import (
+    RunWriter,
+    new_run_folder,
+    new_unfinished_folder,
+    unfinished_folder,
+)
 from emulator.program import Program, check_fit
-from emulator.timing import TIMING_MODES, TimingMode, start_timing
+from emulator.running import Session
+from emulator.timing import TIMING_MODES, TimingMode
 
 MAX_STEPS = 2**32 - 1
 """Steps are numbered in 32 bits."""
@@ -72,7 +80,7 @@ class Emulator:
         """Restore the freshly loaded program, at step 0."""
         self._engine.reset()
 
-    def run(
+    def run(  # noqa: PLR0913  # each is an option of a run
         self,
         steps: int,
         inputs: Mapping[str, ArrayLike] | None = None,
@@ -83,6 +91,9 @@ class Emulator:
         reset_every: int | None = None,
         progress: Callable[[int], None] | None = None,
         keep_partial: bool = False,
+        save_to: str | Path | None = None,
+        force: bool = False,
+        checkpoint_every: int | None = None,
     ) -> Run:
         """Advance the chip; a second call continues where the first ended.
 
@@ -107,6 +118,13 @@ class Emulator:
             Called with the number of steps done, every tenth of a second or so.
         keep_partial : bool
             On Ctrl-C return what was run so far, with status "interrupted", instead of raising KeyboardInterrupt.
+        save_to : path, optional
+            Run folder to make. The records are written there while the run goes on and are not kept in memory.
+        force : bool
+            Replace a run folder that is already there.
+        checkpoint_every : int, optional
+            With `save_to`: keep the state after every so many steps, so that `resume_run` can go on after whatever
+            ended the run. The folder is there from the first step on.
 
         Returns
         -------
@@ -119,6 +137,8 @@ class Emulator:
             When the inputs do not fit the program.
         OverflowPolicyError
             In a strict run.
+        RunError
+            When a record cannot be written, or Ctrl-C ended a run with checkpoints.
         """
         steps = whole("steps", steps, 0, MAX_STEPS, RunError)
         seed = whole("seed", seed, 0, 2**63 - 1, RunError)
@@ -126,46 +146,87 @@ class Emulator:
             reset_every = whole("reset_every", reset_every, 1, MAX_STEPS, RunError)
         if timing not in TIMING_MODES:
             raise RunError(f"timing is {shown(timing)}; allowed: {', '.join(TIMING_MODES)}")
-        _check_memory(self.program, steps, timing)
+        if checkpoint_every is not None:
+            whole("checkpoint_every", checkpoint_every, 1, MAX_STEPS, RunError)
+            if save_to is None:
+                raise RunError(
+                    "checkpoint_every needs save_to: the folder in which checkpoints are"
+                )
+        if save_to is None:
+            _check_memory(self.program, steps, timing)
         schedule = spike_schedule(self.program, inputs, steps)
-        probes = _probed(self.program)
-        u_columns, v_columns = (np.unique(_all_of(probes, variable)) for variable in ("u", "v"))
-        with ExitStack() as stack:
-            timer = start_timing(self.program, self.chip, timing, self.threads)
-            if timer is not None:
-                stack.enter_context(timer)
-            interrupted = stack.enter_context(ctrl_c())
-            execution = self._engine.run(
-                steps,
-                schedule,
-                u_columns,
-                v_columns,
-                strict=strict,
-                reset_every=reset_every,
-                progress=progress,
-                stop=interrupted,
-                on_chunk=None if timer is None else timer.submit,
-            )
-            if execution.interrupted and not keep_partial:
-                raise KeyboardInterrupt
-            timed = None if timer is None else timer.result()
-        columns = {"u": (u_columns, execution.u), "v": (v_columns, execution.v)}
-        run = Run(
-            program=self.program,
-            chip=self.chip,
-            n_steps=execution.n_steps,
+        plan = Plan(
+            steps=steps,
+            timing=timing,
             seed=seed,
-            status="interrupted" if execution.interrupted else "complete",
-            spike_step=execution.spike_step,
-            spike_source=execution.spike_source,
-            active=execution.active,
-            recordings=_recordings(probes, columns, execution),
-            timing=timed,
-            steps_asked=steps,
-            n_overflows=execution.n_overflows,
+            strict=strict,
+            reset_every=reset_every,
+            checkpoint_every=checkpoint_every,
         )
-        _cross_check(run, execution)
-        return run
+        standing, chip, engine = Standing(), self.chip, self._engine
+        if save_to is None:
+            collector = Collector(self.program)
+            session = Session(engine, chip, plan, schedule, standing, collector)
+            if not session.advance(progress) and not keep_partial:
+                raise KeyboardInterrupt
+            return session.run(collector.records())
+        folder = Path(save_to)
+        if checkpoint_every is None:
+            with new_run_folder(folder, self.program, chip, force=force) as writer:
+                session = Session(engine, chip, plan, schedule, standing, writer)
+                if not session.advance(progress) and not keep_partial:
+                    raise KeyboardInterrupt
+                run = session.finish()
+            return replace(run, records=writer.records(run.n_steps))
+        standing.state = engine.snapshot()
+        with new_unfinished_folder(
+            folder, self.program, chip, plan, schedule, standing, force=force
+        ) as writer:
+            return _to_the_end(
+                Session(engine, chip, plan, schedule, standing, writer), writer, progress
+            )
+
+
+def resume_run(
+    folder: str | Path, *, threads: int = 1, progress: Callable[[int], None] | None = None
+) -> Run:
+    """Go on with a run that has checkpoints and was not finished; the result is that of an uninterrupted one.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The run folder, as given to `save_to` or `emulator run -o`.
+    threads : int
+        Workers; the result does not depend on their number.
+    progress : callable, optional
+        Called with the number of steps done, those before the checkpoint included.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    RunError
+        When there is no such run, it is finished, it is damaged, or another process goes on with it.
+    """
+    with unfinished_folder(Path(folder)) as (writer, plan, standing, schedule):
+        emulator = Emulator(writer.chip, writer.program, threads=threads)
+        engine = emulator._engine
+        engine.restore(standing.state)
+        session = Session(engine, writer.chip, plan, schedule, standing, writer)
+        return _to_the_end(session, writer, progress)
+
+
+def _to_the_end(session: Session, writer: RunWriter, progress: Callable[[int], None] | None) -> Run:
+    """Advance a run that has checkpoints, and finish its folder."""
+    standing = session.standing
+    if not session.advance(progress):
+        raise RunError(
+            f"interrupted after {standing.step:,} of {session.plan.steps:,} steps; "
+            f"'emulator run --resume {writer.folder}' goes on from there"
+        )
+    return session.finish()
 
 
 def _check_memory(program: Program, steps: int, timing: TimingMode) -> None:
@@ -182,54 +243,3 @@ def _check_memory(program: Program, steps: int, timing: TimingMode) -> None:
             f"{room / 1e9:,.1f} GB of this machine may be used, which is enough for {room // per_step:,} steps: "
             "make several runs that continue each other, or probe fewer neurons"
         )
-
-
-def _probed(program: Program) -> dict[str, dict[str, NDArray[np.int32]]]:
-    """Return the probed sources, by population and variable, in the order of the recordings."""
-    return {
-        population: {
-            variable: program.sources_of(population)[n] for variable, n in variables.items()
-        }
-        for population, variables in probed_neurons(program).items()
-    }
-
-
-def _all_of(probes: dict[str, dict[str, NDArray[np.int32]]], variable: str) -> NDArray[np.int32]:
-    return np.concatenate(
-        [np.empty(0, np.int32), *(v[variable] for v in probes.values() if variable in v)]
-    )
-
-
-def _recordings(
-    probes: dict[str, dict[str, NDArray[np.int32]]],
-    columns: dict[str, tuple[NDArray[np.int32], NDArray[np.int32]]],
-    execution: Execution,
-) -> dict[str, dict[str, NDArray[Any]]]:
-    recordings: dict[str, dict[str, NDArray[Any]]] = {}
-    for population, variables in probes.items():
-        recordings[population] = {}
-        for variable, sources in variables.items():
-            if variable == "spikes":
-                recordings[population][variable] = _raster(execution, sources)
-            else:
-                order, rows = columns[variable]
-                recordings[population][variable] = rows[:, np.searchsorted(order, sources)]
-    return recordings
-
-
-def _raster(execution: Execution, sources: NDArray[np.int32]) -> NDArray[np.bool_]:
-    raster = np.zeros((execution.n_steps, len(sources)), bool)
-    order = np.argsort(sources)
-    at = np.searchsorted(sources[order], execution.spike_source)
-    hit = at < len(sources)
-    hit[hit] = sources[order][at[hit]] == execution.spike_source[hit]
-    raster[execution.spike_step[hit], order[at[hit]]] = True
-    return raster
-
-
-def _cross_check(run: Run, execution: Execution) -> None:
-    """Hold the events that the kernels counted against those that the program's tables predict from the spikes."""
-    predicted = run.counters.total("synaptic_event")
-    assert predicted == execution.n_synaptic_events, (
-        f"{execution.n_synaptic_events} synaptic events were made, {predicted} follow from the spikes"
-    )

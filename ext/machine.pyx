@@ -119,7 +119,7 @@ cdef class Machine:
     cdef const Segment[::1] segments
     cdef uint8_t[::1] fired
     cdef uint32_t[:, ::1] spikes
-    cdef readonly int64_t step
+    cdef public int64_t step       # of the next step; its accumulator slot follows from it
     # The chunk being run: set by begin(), read by every worker.
     cdef int64_t n_steps, n_sources, capacity
     cdef int strict

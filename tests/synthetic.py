@@ -5,7 +5,8 @@ from itertools import groupby
 import numpy as np
 
 from emulator.chip import EVENTS, Chip
-from emulator.observe.run import Run, probed_neurons
+from emulator.observe.records import HeldRecords, probed_neurons
+from emulator.observe.run import Run
 from emulator.program import ROW, Program
 from emulator.timing import CORE_ARRAYS, Timing
 
@@ -204,18 +205,21 @@ def make_run(rng, program, chip, *, n_steps=20, rate=0.2, timing="analytic", sta
         n_steps=n_steps,
         seed=7,
         status=status,
-        spike_step=step.astype(np.uint32),
-        spike_source=source.astype(np.uint32),
-        active=rng.integers(0, segment_sizes + 1, (n_steps, len(segment_sizes)), np.uint32),
-        recordings={
-            population: {
-                variable: rng.random((n_steps, len(neurons))) < rate
-                if variable == "spikes"
-                else rng.integers(-(2**23), 2**23, (n_steps, len(neurons)), np.int32)
-                for variable, neurons in variables.items()
-            }
-            for population, variables in probed_neurons(program).items()
-        },
+        records=HeldRecords(
+            program.n_sources,
+            step.astype(np.uint32),
+            source.astype(np.uint32),
+            rng.integers(0, segment_sizes + 1, (n_steps, len(segment_sizes)), np.uint32),
+            {
+                population: {
+                    variable: rng.random((n_steps, len(neurons))) < rate
+                    if variable == "spikes"
+                    else rng.integers(-(2**23), 2**23, (n_steps, len(neurons)), np.int32)
+                    for variable, neurons in variables.items()
+                }
+                for population, variables in probed_neurons(program).items()
+            },
+        ),
         timing=None
         if timing == "off"
         else Timing(

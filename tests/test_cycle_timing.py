@@ -89,7 +89,7 @@ def test_the_number_of_workers_and_pieces_changes_nothing(case, chip, workers, d
         for first, stop in ((0, cut), (cut, case.steps)):
             spikes = run.spike_source[start[first] : start[stop]]
             timer.submit(start[first : stop + 1] - start[first], spikes, run.active[first:stop])
-        assert timer.result() == run.timing
+        assert timer.take() == run.timing
 
 
 def test_a_stuck_mesh_is_an_error_with_its_state(monkeypatch):

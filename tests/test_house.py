@@ -17,6 +17,7 @@ LAYERS = [
     {"compiler"},
     {"engine", "timing"},
     {"observe"},
+    {"running"},
     {"emulator"},
     {"cli"},
     {"__main__"},

@@ -13,6 +13,10 @@ ChipOption = Annotated[
     str,
     typer.Option("--chip", "-c", metavar="CHIP", help="Chip file, or the name of a shipped one."),
 ]
+OptionalChipOption = Annotated[
+    str | None,
+    typer.Option("--chip", "-c", metavar="CHIP", help="Chip file, or the name of a shipped one."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the chip: mesh.width=4."),

@@ -1,9 +1,7 @@
 """`emulator run`: a program or network runs on a chip and leaves a run folder."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated, Any
 
 import typer
@@ -13,11 +11,12 @@ from emulator.chip import load_chip
 from emulator.cli import options
 from emulator.cli.compiling import print_notes
 from emulator.cli.networks import Loaded, Source, depth_steps, load
-from emulator.cli.progress import progress_bar, saving
-from emulator.emulator import Emulator
+from emulator.cli.progress import progress_bar
+from emulator.emulator import Emulator, resume_run
 from emulator.errors import RunError
 from emulator.inputs import read_inputs
-from emulator.observe.folder import check_target
+from emulator.observe.checkpoint import read_plan
+from emulator.observe.folder import check_target, check_unfinished
 from emulator.observe.render import print_summary
 from emulator.observe.run import Run
 from emulator.timing import TIMING_MODES
@@ -31,15 +30,20 @@ def register(app: typer.Typer) -> None:
     app.command(name="run", epilog=epilog)(run)
 
 
+OPTION = {"input_file": "input", "changes": "set"}
+
+
 def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
+    context: typer.Context,
     network: Annotated[
-        Path,
+        Path | None,
         typer.Argument(metavar="PROGRAM|NETWORK", help="A compiled program, .py or .nir file."),
-    ],
-    chip: options.ChipOption,
+    ] = None,
+    chip: options.OptionalChipOption = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="RUN", help="Folder to write the results to.")
-    ],
+        Path | None,
+        typer.Option("--output", "-o", metavar="RUN", help="Folder to write the results to."),
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -69,6 +73,23 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop when a sum wraps around.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a run folder.")] = False,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            "--checkpoint-every",
+            metavar="N",
+            min=1,
+            help="Keep the state after every N-th step, to go on from with --resume.",
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with an unfinished run; of the other options only --threads applies.",
+        ),
+    ] = None,
     mapping: options.MappingOption = None,
     neurons_per_core: options.PerCoreOption = None,
     dt: options.DtOption = None,
@@ -76,6 +97,14 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     changes: options.SetOption = None,
 ) -> None:
     """Run a program or network on a chip; Ctrl-C keeps what was run so far."""
+    if resume is not None:
+        _refuse_others(context)
+        _resume(resume, threads)
+        return
+    if network is None or chip is None or output is None:
+        given = {"PROGRAM|NETWORK": network, "--chip CHIP": chip, "--output RUN": output}
+        missing = [name for name, value in given.items() if value is None]
+        raise RunError(f"{', '.join(missing)} must be given (or --resume RUN alone)")
     if timing not in TIMING_MODES:
         raise RunError(f"--timing {timing}: allowed: {', '.join(TIMING_MODES)}")
     check_target(output, force=force)
@@ -88,7 +117,6 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     _warn_of_silence(loaded, inputs)
 
     emulator = Emulator(described, loaded.program, threads=threads)
-    start = perf_counter()
     with progress_bar("running", n_steps) as progress:
         result = emulator.run(
             n_steps,
@@ -99,12 +127,40 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
             reset_every=reset_every,
             progress=progress,
             keep_partial=True,
+            save_to=output,
+            force=force,
+            checkpoint_every=checkpoint_every,
         )
-    result = replace(result, steps_asked=n_steps, wall_seconds=perf_counter() - start)
-    with saving():
-        result.save(output, force=force)
     print_summary(result, console)
     _say_where(result, output)
+
+
+def _refuse_others(context: typer.Context) -> None:
+    """Refuse what --resume would ignore: the folder says what was asked of the run."""
+    others = [
+        name
+        for name in context.params
+        if name not in {"resume", "threads"}
+        and context.get_parameter_source(name).name == "COMMANDLINE"  # type: ignore[union-attr]
+    ]
+    if others:
+        shown = ", ".join(
+            "PROGRAM|NETWORK" if n == "network" else f"--{OPTION.get(n, n).replace('_', '-')}"
+            for n in others
+        )
+        raise RunError(
+            f"{shown}: cannot be given with --resume, which goes on with what was asked of the run"
+        )
+
+
+def _resume(folder: Path, threads: int) -> None:
+    check_unfinished(folder)
+    plan, done = read_plan(folder)
+    with progress_bar("running", plan.steps) as progress:
+        progress(done)
+        result = resume_run(folder, threads=threads, progress=progress)
+    print_summary(result, Console())
+    _say_where(result, folder)
 
 
 def _steps_and_inputs(

@@ -26,23 +26,23 @@ from emulator.program import Program
 CHUNK_SECONDS = 0.1  # so that Ctrl-C and the progress bar feel immediate
 CHUNK_BYTES = 64_000_000  # of recordings held between chunks
 MAX_THREADS = 64
-Progress = Callable[[int], None]
-OnChunk = Callable[[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint32]], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Execution:
-    """What a run of the function produced, in the program's own numbering."""
+class Chunk:
+    """Some consecutive steps of a run, in the program's own numbering."""
 
-    n_steps: int
-    interrupted: bool
-    spike_step: NDArray[np.uint32]  # (n_spikes,)
+    first_step: int
+    spike_start: NDArray[np.int64]  # (n_steps + 1,) where the spikes of each step begin
     spike_source: NDArray[np.uint32]  # (n_spikes,) ascending in each step
-    active: NDArray[np.uint32]  # (n_steps, n_segments)
+    active: NDArray[np.uint32]  # (n_steps, n_segments) active compartments
     u: NDArray[np.int32]  # (n_steps, n_u_probes)
     v: NDArray[np.int32]  # (n_steps, n_v_probes)
     n_synaptic_events: int  # counted where they were made
     n_overflows: int
+
+
+OnChunk = Callable[[Chunk], None]
 
 
 class Engine:
@@ -88,70 +88,79 @@ class Engine:
         self.state["refractory_left"][:] = self.program.refractory_init
         self.state["accumulators"].fill(0)
 
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Return a copy of everything that a run changes, as `restore` takes it."""
+        step = np.array([self.machine.step % self.state["accumulators"].shape[0]], np.int32)
+        return {name: array.reshape(-1).copy() for name, array in self.state.items()} | {
+            "slot": step
+        }
+
+    def restore(self, snapshot: dict[str, NDArray[Any]]) -> None:
+        """Go back to a snapshot of this program, whatever the number of threads was."""
+        for name, array in self.state.items():
+            array.reshape(-1)[:] = snapshot[name]
+        self.machine.step = int(snapshot["slot"][0])
+
     def run(
         self,
         n_steps: int,
         schedule: Schedule,
         u_probe: NDArray[np.int32],
         v_probe: NDArray[np.int32],
+        on_chunk: OnChunk,
         *,
+        first_step: int = 0,
         strict: bool = False,
         reset_every: int | None = None,
-        progress: Progress | None = None,
+        pause_every: int | None = None,
         stop: threading.Event | None = None,
-        on_chunk: OnChunk | None = None,
-    ) -> Execution:
-        """Advance `n_steps`, or until `stop` is set; probes are compartments in ascending order.
+    ) -> int:
+        """Advance from `first_step` to `n_steps`, or until `stop` is set, and return the steps done in all.
 
-        With `reset_every` = n the state is reset before every n-th step, the first included. `on_chunk` is given the
-        spikes and active compartments of each chunk of steps as soon as they are known: (n + 1,) where each step's
-        spikes begin, their sources, and (n, n_segments) counts.
+        Parameters
+        ----------
+        n_steps : int
+            Steps of the whole run.
+        schedule : Schedule
+            Input spikes of the whole run.
+        u_probe, v_probe : (n,) int32
+            Compartments whose u or v is wanted, ascending.
+        on_chunk : callable
+            Given each chunk of steps as soon as it is done; nothing of it is kept here.
+        first_step : int
+            Steps that were done before.
+        strict : bool
+            Raise when a sum wrapped around.
+        reset_every : int, optional
+            Reset the state before every so many steps, the first included.
+        pause_every : int, optional
+            End a chunk after every so many steps.
+        stop : threading.Event, optional
+            Looked at between chunks.
 
         Raises
         ------
         OverflowPolicyError
             When `strict` and a sum wrapped around.
         """
-        chunks: list[tuple[NDArray[Any], ...]] = []
-        done = n_events = n_overflows = 0
-        chunk_steps = 16
+        done, chunk_steps = first_step, 16
         n_most = self._most_steps(len(u_probe) + len(v_probe))
         spike_buffer = np.empty(max(2 * self.program.n_sources, 1 << 18), np.uint32)
         with ThreadPoolExecutor(max(1, self.threads - 1)) as pool:
             while done < n_steps and not (stop is not None and stop.is_set()):
                 n = min(chunk_steps, n_most, n_steps - done)
-                if reset_every is not None:
-                    n = min(n, reset_every - done % reset_every)
-                    if done % reset_every == 0:
-                        self.reset()
+                for every in filter(None, (reset_every, pause_every)):
+                    n = min(n, every - done % every)
+                if reset_every is not None and done % reset_every == 0:
+                    self.reset()
                 start = perf_counter()
                 chunk = self._chunk(pool, done, n, schedule, spike_buffer, u_probe, v_probe, strict)
-                n_done = self.machine.steps_done
-                spike_start, chunk = chunk[0], chunk[1:]
-                chunks.append(chunk)
-                n_events += self.machine.n_events
-                n_overflows += self.machine.n_overflows
-                done += n_done
-                if strict and n_overflows:
-                    raise self._overflow(done)
-                if on_chunk is not None:
-                    on_chunk(spike_start, chunk[1], chunk[2])
                 chunk_steps = _next_size(n, perf_counter() - start)
-                if progress is not None:
-                    progress(done)
-        columns = list(zip(*chunks, strict=True)) or [()] * 5
-        n_segments = len(self.program.segments)
-        return Execution(
-            n_steps=done,
-            interrupted=done < n_steps,
-            spike_step=np.concatenate([np.empty(0, np.uint32), *columns[0]]),
-            spike_source=np.concatenate([np.empty(0, np.uint32), *columns[1]]),
-            active=np.concatenate([np.empty((0, n_segments), np.uint32), *columns[2]]),
-            u=np.concatenate([np.empty((0, len(u_probe)), np.int32), *columns[3]]),
-            v=np.concatenate([np.empty((0, len(v_probe)), np.int32), *columns[4]]),
-            n_synaptic_events=n_events,
-            n_overflows=n_overflows,
-        )
+                done += len(chunk.active)
+                if strict and chunk.n_overflows:
+                    raise self._overflow(done)
+                on_chunk(chunk)
+        return done
 
     def _chunk(
         self,
@@ -163,7 +172,7 @@ class Engine:
         u_probe: NDArray[np.int32],
         v_probe: NDArray[np.int32],
         strict: bool,
-    ) -> tuple[NDArray[Any], ...]:
+    ) -> Chunk:
         start, source = schedule
         active = np.zeros((n, len(self.program.segments)), np.uint32)
         u, v = np.empty((n, len(u_probe)), np.int32), np.empty((n, len(v_probe)), np.int32)
@@ -186,15 +195,15 @@ class Engine:
         for other in others:
             other.result()
         n = self.machine.steps_done
-        counts = np.diff(spike_start[: n + 1])
-        step = np.repeat(np.arange(first, first + n, dtype=np.uint32), counts)
-        return (
-            spike_start[: n + 1],
-            step,
-            spike_buffer[: spike_start[n]].copy(),
-            active[:n],
-            u[:n],
-            v[:n],
+        return Chunk(
+            first_step=first,
+            spike_start=spike_start[: n + 1],
+            spike_source=spike_buffer[: spike_start[n]].copy(),
+            active=active[:n],
+            u=u[:n],
+            v=v[:n],
+            n_synaptic_events=self.machine.n_events,
+            n_overflows=self.machine.n_overflows,
         )
 
     def _overflow(self, step: int) -> OverflowPolicyError:

@@ -1,4 +1,4 @@
-"""The run folder: a run as files that other tools read, written at one instant, verified when read.
+"""The run folder: a run as files that other tools read, verified when read; `writing` makes it.
 
 manifest.json        what this is: versions, status, steps, seed, hashes of everything else
 chip.json            the whole chip description
@@ -8,6 +8,9 @@ active.parquet       step, segment, population, core, active: compartments that 
 counters.parquet     core, population, event, count; core -1 and an empty population are the chip
 timing.parquet       step, cycles, bottleneck; with timing_cores, timing_links and timing_latency.parquet
 recordings_P.parquet step, neuron, and a column for each variable probed in population P
+
+A run that has checkpoints and is not finished has checkpoint.safetensors, inputs.parquet and the parts of its tables
+in parts/ instead, and a manifest that says only that it is unfinished.
 """
 
 import hashlib
@@ -15,25 +18,26 @@ import json
 import os
 import platform
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emulator.atomic import atomic_folder
-from emulator.chip import Chip, chip_from_json, to_json
+from emulator.chip import Chip, chip_from_json
 from emulator.errors import EmulatorError, RunError
 from emulator.observe import tables
-from emulator.observe.run import Run, probed_neurons
+from emulator.observe.checkpoint import CHECKPOINT, INPUTS
+from emulator.observe.records import HeldRecords
+from emulator.observe.run import Run
 from emulator.program import Program
 
 FORMAT: Literal["emulator-run"] = "emulator-run"
 VERSION: Literal[1] = 1
 MANIFEST, CHIP, PROGRAM = "manifest.json", "chip.json", "program.safetensors"
+UNFINISHED = {"format": FORMAT, "version": VERSION, "status": "unfinished"}
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 T = TypeVar("T")
@@ -79,20 +83,6 @@ class Manifest(_Part):
     files: dict[str, _File]
 
 
-def save_run(run: Run, folder: Path, *, force: bool = False) -> None:
-    """Write a run folder; see `Run.save`."""
-    check_target(folder, force=force)
-    try:
-        with atomic_folder(folder, replace=force) as new:
-            _put_program(run.program, new / PROGRAM)
-            (new / CHIP).write_text(to_json(run.chip), encoding="utf-8")
-            _write_tables(run, new)
-            manifest = _manifest(run, new).model_dump(mode="json")
-            (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written: {error.strerror or error}") from error
-
-
 def check_target(folder: Path, *, force: bool = False) -> None:
     """Refuse a folder that a run may not be written to, before the work of a run is done.
 
@@ -116,13 +106,20 @@ def check_target(folder: Path, *, force: bool = False) -> None:
         raise RunError(f"{folder}: the folder '{folder.absolute().parent}' does not exist")
 
 
+def check_unfinished(folder: Path) -> None:
+    """Refuse a folder that holds no run to go on with."""
+    if _read_content(folder) != UNFINISHED:
+        status = _read_manifest(folder).status
+        raise RunError(f"{folder}: this run is {status}; only an unfinished one can be resumed")
+
+
 def load_run(folder: Path) -> Run:
     """Read a run folder; see `Run.load`."""
     manifest = _read_manifest(folder)
     mistakes = [_compare(folder / name, file) for name, file in manifest.files.items()]
     if any(mistakes):
         raise RunError("\n".join(filter(None, mistakes)))
-    program = _read_part(folder / PROGRAM, Program.load)
+    program = read_part(folder / PROGRAM, Program.load)
     if program.sha256 != manifest.program.sha256:
         raise RunError(f"{folder / PROGRAM}: this is not the program of this run")
     unlisted = {CHIP, *tables.files(program, timed=manifest.timing is not None)} - set(
@@ -130,37 +127,13 @@ def load_run(folder: Path) -> Run:
     )
     if unlisted:
         raise RunError(f"{folder / MANIFEST}: it does not list '{min(unlisted)}'")
-    chip = _read_part(folder / CHIP, lambda path: chip_from_json(path.read_text("utf-8")))
+    chip = read_part(folder / CHIP, lambda path: chip_from_json(path.read_text("utf-8")))
     return _read_tables(folder, manifest, program, chip)
-
-
-def _put_program(program: Program, path: Path) -> None:
-    """Store the program: as another name of the file it came from if possible, else as a copy."""
-    if program.path is not None:
-        with suppress(OSError, EmulatorError):
-            path.hardlink_to(program.path)
-            # The file may have been replaced since it was loaded.
-            if Program.load(path).sha256 == program.sha256:
-                return
-        path.unlink(missing_ok=True)
-    program.save(path)
-
-
-def _write_tables(run: Run, folder: Path) -> None:
-    tables.write_spikes(folder / "spikes.parquet", run)
-    tables.write_active(folder / "active.parquet", run)
-    tables.write_counters(folder / "counters.parquet", run)
-    if run.timing is not None:
-        tables.write_timing(folder, run.timing, run.chip.mesh.width)
-    for population in run.recordings:
-        tables.write_recording(
-            folder / tables.recording_file(run.program, population), run, population
-        )
 
 
 def _read_tables(folder: Path, manifest: Manifest, program: Program, chip: Chip) -> Run:
     n_steps, timing = manifest.n_steps, None
-    spike_step, spike_source = tables.read_spikes(folder / "spikes.parquet", program, n_steps)
+    step, source = tables.read_spikes(folder / "spikes.parquet", program, n_steps)
     if manifest.timing is not None:
         kept = manifest.timing
         names = tuple(kept.bottleneck_names)
@@ -173,15 +146,13 @@ def _read_tables(folder: Path, manifest: Manifest, program: Program, chip: Chip)
         n_steps=n_steps,
         seed=manifest.seed,
         status=manifest.status,
-        spike_step=spike_step,
-        spike_source=spike_source,
-        active=tables.read_active(folder / "active.parquet", program, n_steps),
-        recordings={
-            population: tables.read_recording(
-                folder / tables.recording_file(program, population), program, population, n_steps
-            )
-            for population in probed_neurons(program)
-        },
+        records=HeldRecords(
+            program.n_sources,
+            step,
+            source,
+            tables.read_active(folder / "active.parquet", program, n_steps),
+            tables.read_recordings(folder, program, n_steps),
+        ),
         timing=timing,
         n_overflows=manifest.n_overflows,
         steps_asked=manifest.steps_asked,
@@ -194,7 +165,8 @@ def _read_tables(folder: Path, manifest: Manifest, program: Program, chip: Chip)
     return run
 
 
-def _manifest(run: Run, folder: Path) -> Manifest:
+def manifest_of(run: Run, folder: Path) -> Manifest:
+    """Return the manifest of a run whose other files are written."""
     timing = run.timing
     return Manifest(
         format=FORMAT,
@@ -225,7 +197,8 @@ def _manifest(run: Run, folder: Path) -> Manifest:
         files={
             path.name: _File(n_bytes=path.stat().st_size, sha256=_sha256(path))
             for path in sorted(folder.iterdir())
-            if path.name != PROGRAM  # which has checksums of its own
+            # A program has checksums of its own.
+            if path.is_file() and path.name not in {MANIFEST, PROGRAM, CHECKPOINT, INPUTS}
         },
     )
 
@@ -251,7 +224,8 @@ def _is_run_folder(folder: Path) -> bool:
     return isinstance(manifest, dict) and manifest.get("format") == FORMAT
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def _read_content(folder: Path) -> dict[str, Any]:
+    """Return what the manifest of a run folder of this version holds."""
     path = folder / MANIFEST
     if not folder.is_dir():
         raise RunError(f"{folder}: there is no such folder")
@@ -269,6 +243,15 @@ def _read_manifest(folder: Path) -> Manifest:
         raise RunError(
             f"{path}: run format {content.get('version')!r}; "
             f"this version of the emulator reads {VERSION}"
+        )
+    return content
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path, content = folder / MANIFEST, _read_content(folder)
+    if content == UNFINISHED:
+        raise RunError(
+            f"{folder}: this run is not finished; 'emulator run --resume {folder}' goes on with it"
         )
     try:
         return Manifest.model_validate(content)
@@ -292,7 +275,8 @@ def _compare(path: Path, listed: _File) -> str | None:
     )
 
 
-def _read_part(path: Path, read: Callable[[Path], T]) -> T:
+def read_part(path: Path, read: Callable[[Path], T]) -> T:
+    """Return what `read` makes of a file of the run; its errors name the file."""
     try:
         return read(path)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """Run: what one run of a program on a chip left behind, and everything that follows from it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from emulator.chip import Chip
 from emulator.observe.counters import Counters
 from emulator.observe.counting import count_events
 from emulator.observe.energy import Energy, energy
+from emulator.observe.records import Records
 from emulator.program import Program, check_fit
 from emulator.timing import Timing, TimingMode, time_run
 from emulator.units import seconds_from_cycles
@@ -25,28 +26,26 @@ class Spikes(Mapping[str, NDArray[np.int64]]):
     ----------
     program : Program
         Knows which population and neuron each source is.
-    step, source : arrays
+    records : Records
         The spikes, by source of the program.
     """
 
-    def __init__(
-        self, program: Program, step: NDArray[np.uint32], source: NDArray[np.uint32]
-    ) -> None:
+    def __init__(self, program: Program, records: Records) -> None:
         self._program = program
-        self._step, self._source = step, source
+        self._records = records
         self._made: dict[str, NDArray[np.int64]] = {}
 
     @cached_property
     def _population(self) -> NDArray[np.int32]:
-        return self._program.source_population.take(self._source)
+        return self._program.source_population.take(self._records.spike_source)
 
     def __getitem__(self, name: str) -> NDArray[np.int64]:
         if name not in self._program.population_index:
             raise KeyError(f"no population '{name}'; there are: {', '.join(self)}")
         if name not in self._made:
             mine = np.flatnonzero(self._population == self._program.population_index[name])
-            neuron = self._program.source_neuron[self._source[mine]]
-            table = np.stack([self._step[mine], neuron], axis=1).astype(np.int64)
+            neuron = self._program.source_neuron[self._records.spike_source[mine]]
+            table = np.stack([self._records.spike_step[mine], neuron], axis=1).astype(np.int64)
             self._made[name] = table[np.lexsort((table[:, 1], table[:, 0]))]
         return self._made[name]
 
@@ -58,28 +57,9 @@ class Spikes(Mapping[str, NDArray[np.int64]]):
 
     def counts(self) -> dict[str, int]:
         """Return the number of spikes of each population."""
-        n_spikes = np.bincount(self._population, minlength=len(self))
+        n_spikes = np.zeros(len(self), np.int64)
+        np.add.at(n_spikes, self._program.source_population, self._records.spikes_per_source)
         return dict(zip(self, n_spikes.tolist(), strict=True))
-
-
-def probed_neurons(program: Program) -> dict[str, dict[str, NDArray[np.int64]]]:
-    """Return the neurons recorded of each population and variable, in the order of the recordings.
-
-    Several probes of one variable make one recording, in the order in which they were asked for.
-    """
-    sizes = {p["name"]: p["size"] for p in program.manifest["populations"]}
-    probed: dict[str, dict[str, list[int]]] = {}
-    for probe in program.manifest["probes"]:
-        population, neurons = probe["population"], probe["neurons"]
-        asked = probed.setdefault(population, {}).setdefault(probe["variable"], [])
-        asked += range(sizes[population]) if neurons is None else neurons
-    return {
-        population: {
-            variable: np.array(list(dict.fromkeys(neurons)), np.int64)
-            for variable, neurons in variables.items()
-        }
-        for population, variables in probed.items()
-    }
 
 
 class Recordings(dict[str, Any]):
@@ -103,12 +83,8 @@ class Run:
         Seed of the run's random numbers.
     status : "complete" or "interrupted"
         An interrupted run ends before the last step that was asked for.
-    spike_step, spike_source : (n_spikes,) uint32
-        Every spike, inputs included, by source of the program; sorted by step, then source.
-    active : (n_steps, n_segments) uint32
-        Compartments of each segment of the program that were active in each step.
-    recordings : dict of str to dict of str to array
-        `recordings[population][variable]` is (n_steps, n_neurons of the probe).
+    records : Records
+        Spikes, active compartments and recordings, in memory or in files.
     timing : Timing or None
         None when the run was not timed.
     n_overflows : int
@@ -124,23 +100,38 @@ class Run:
     n_steps: int
     seed: int
     status: Literal["complete", "interrupted"]
-    spike_step: NDArray[np.uint32]
-    spike_source: NDArray[np.uint32]
-    active: NDArray[np.uint32]
-    recordings: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
+    records: Records
     timing: Timing | None = None
     n_overflows: int = 0
     steps_asked: int | None = None
     wall_seconds: float = 0.0
 
-    def __post_init__(self) -> None:
-        named = {name: Recordings(rows) for name, rows in self.recordings.items()}
-        object.__setattr__(self, "recordings", Recordings(named))
+    @property
+    def spike_step(self) -> NDArray[np.uint32]:
+        """Step of every spike, inputs included, (n_spikes,), ascending."""
+        return self.records.spike_step
+
+    @property
+    def spike_source(self) -> NDArray[np.uint32]:
+        """Source of every spike in the program, (n_spikes,), ascending in each step."""
+        return self.records.spike_source
+
+    @property
+    def active(self) -> NDArray[np.uint32]:
+        """Compartments of each segment of the program that were active, (n_steps, n_segments)."""
+        return self.records.active
+
+    @cached_property
+    def recordings(self) -> "Recordings":
+        """What was probed: `recordings[population][variable]` is (n_steps, n_neurons of the probe)."""
+        return Recordings(
+            {name: Recordings(rows) for name, rows in self.records.recordings.items()}
+        )
 
     @cached_property
     def spikes(self) -> Spikes:
         """Spikes by population: `spikes["cells"]` is (n_spikes, 2) step and neuron, sorted."""
-        return Spikes(self.program, self.spike_step, self.spike_source)
+        return Spikes(self.program, self.records)
 
     @cached_property
     def counters(self) -> Counters:
@@ -150,6 +141,9 @@ class Run:
     def count(self, start: int, stop: int) -> Counters:
         """Count the events of steps `start` to `stop - 1`."""
         start, stop, _ = slice(start, stop).indices(self.n_steps)
+        if (start, stop) == (0, self.n_steps):
+            spikes, active = self.records.spikes_per_source, self.records.active_per_segment
+            return count_events(self.program, self.chip, spikes, active, stop)
         first, last = np.searchsorted(self.spike_step, [start, max(start, stop)])
         spikes = np.bincount(self.spike_source[first:last], minlength=self.program.n_sources)
         active = self.active[start:stop].sum(axis=0, dtype=np.int64)
@@ -226,7 +220,7 @@ class Run:
         RunError
             When there is something at `folder` that may not be replaced, or it cannot be written.
         """
-        from emulator.observe.folder import save_run  # noqa: PLC0415  # it imports this module
+        from emulator.observe.writing import save_run  # noqa: PLC0415  # it imports this module
 
         save_run(self, Path(folder), force=force)
 
@@ -246,5 +240,5 @@ class Run:
     def __repr__(self) -> str:
         return (
             f"<Run of '{self.program.name}' on '{self.chip.name}': {self.n_steps:,} steps, "
-            f"{len(self.spike_step):,} spikes, {self.status}>"
+            f"{int(self.records.spikes_per_source.sum()):,} spikes, {self.status}>"
         )

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from emulator.chip import EVENTS
 from emulator.errors import RunError
 from emulator.observe.counters import Counters
-from emulator.observe.parquet import Columns, Named, read_columns, write_columns, write_parts
-from emulator.observe.run import Run, probed_neurons
+from emulator.observe.parquet import Columns, Named, Stream, read_columns, write_columns
+from emulator.observe.records import Collector, Part, Totals, part_of, probed_neurons
+from emulator.observe.run import Run
 from emulator.program import Program
 from emulator.timing import CORE_ARRAYS, LINKS, Timing
 
 PART_ROWS = 1 << 20  # of a recording; bounds what a save holds in memory beside the run
+PARTS, STEPS = "parts", "timing_steps.parquet"
 DTYPES = {"u": "int32", "v": "int32", "spikes": "bool"}
 TIMING_FILES = (
     "timing.parquet",
@@ -50,19 +52,93 @@ def files(program: Program, *, timed: bool) -> list[str]:
     ]
 
 
+class RunTables:
+    """The tables of a run that grow with its steps: spikes, active compartments and recordings.
+
+    Parameters
+    ----------
+    folder : Path
+        Run folder; parts are made in its folder `PARTS`.
+    program : Program
+        What runs.
+    n_parts : int
+        Parts that each table has already.
+    """
+
+    def __init__(self, folder: Path, program: Program, n_parts: int = 0) -> None:
+        self.program = program
+        self.totals = Totals(program)
+        parts = folder / PARTS
+        parts.mkdir(exist_ok=True)
+        empty = part_of(Collector(program).records())
+        self._streams = {
+            name: Stream(folder / name, parts, columns, n_parts)
+            for name, columns in (
+                ("spikes.parquet", _spike_columns(program, empty)),
+                ("active.parquet", _active_columns(program, empty)),
+            )
+        }
+        self._recordings = {
+            population: Stream(
+                folder / recording_file(program, population),
+                parts,
+                next(_recording_columns(program, population, empty)),
+                n_parts,
+            )
+            for population in probed_neurons(program)
+        }
+
+    @property
+    def n_parts(self) -> int:
+        """Parts of each table that are whole."""
+        return self._streams["spikes.parquet"].n_parts
+
+    def add(self, part: Part) -> None:
+        """Write the steps that follow those before."""
+        self.totals.add(part)
+        self._streams["spikes.parquet"].write(_spike_columns(self.program, part))
+        self._streams["active.parquet"].write(_active_columns(self.program, part))
+        for population, stream in self._recordings.items():
+            for columns in _recording_columns(self.program, population, part):
+                stream.write(columns)
+
+    def cut(self) -> None:
+        """Make what was written so far last."""
+        for stream in self._all():
+            stream.cut()
+
+    def finish(self) -> None:
+        """Make the files of the run."""
+        for stream in self._all():
+            stream.finish()
+
+    def close(self) -> None:
+        """Close files that are open."""
+        for stream in self._all():
+            stream.close()
+
+    def _all(self) -> list[Stream]:
+        return [*self._streams.values(), *self._recordings.values()]
+
+
+def step_stream(folder: Path, n_parts: int) -> Stream:
+    """Return the table of the cycles of each step, which checkpoints need and a finished run has in its timing."""
+    empty: Columns = {"cycles": np.empty(0, np.int64), "bottleneck": np.empty(0, np.uint8)}
+    return Stream(folder / STEPS, folder / PARTS, empty, n_parts)
+
+
 # spikes
 
 
-def write_spikes(path: Path, run: Run) -> None:
-    """Write step, population and neuron of every spike, in the run's order."""
-    program = run.program
-    population = program.source_population[run.spike_source]
-    columns: Columns = {
-        "step": run.spike_step,
-        "population": Named(population, population_names(program)),
-        "neuron": program.source_neuron[run.spike_source].astype(np.uint32),
+def _spike_columns(program: Program, part: Part) -> Columns:
+    """Return step, population and neuron of every spike, in the order of the run."""
+    return {
+        "step": part.spike_step,
+        "population": Named(
+            program.source_population[part.spike_source], population_names(program)
+        ),
+        "neuron": program.source_neuron[part.spike_source].view(np.uint32),
     }
-    write_columns(path, columns)
 
 
 def read_spikes(
@@ -87,18 +163,17 @@ def read_spikes(
 # active compartments
 
 
-def write_active(path: Path, run: Run) -> None:
-    """Write how many compartments of a segment were active, for each step in which any was."""
-    step, segment = np.nonzero(run.active)
-    population, _, _, core, _ = run.program.segments[segment].T
-    columns: Columns = {
-        "step": step.astype(np.uint32),
+def _active_columns(program: Program, part: Part) -> Columns:
+    """Return how many compartments of a segment were active, for each step in which any was."""
+    step, segment = np.nonzero(part.active)
+    population, _, _, core, _ = program.segments[segment].T
+    return {
+        "step": (step + part.first_step).astype(np.uint32),
         "segment": segment.astype(np.uint32),
-        "population": Named(population, population_names(run.program)),
+        "population": Named(population, population_names(program)),
         "core": np.ascontiguousarray(core),
-        "active": run.active[step, segment],
+        "active": part.active[step, segment],
     }
-    write_columns(path, columns)
 
 
 def read_active(path: Path, program: Program, n_steps: int) -> NDArray[np.uint32]:
@@ -213,29 +288,22 @@ def read_timing(
 # recordings
 
 
-def write_recording(path: Path, run: Run, population: str) -> None:
-    """Write what was probed in a population: a line for each step and neuron.
-
-    A variable that was not probed in a neuron is empty there.
-    """
-    write_parts(path, _recording_parts(run, population))
-
-
-def _recording_parts(run: Run, population: str) -> Iterator[Columns]:
-    probed = probed_neurons(run.program)[population]
+def _recording_columns(program: Program, population: str, part: Part) -> Iterator[Columns]:
+    """Yield a line for each step and neuron probed; a variable that was not probed in a neuron is empty there."""
+    probed = probed_neurons(program)[population]
     neurons = np.unique(np.concatenate(list(probed.values())))
     part_steps = max(1, PART_ROWS // max(1, len(neurons)))
-    for start in range(0, max(1, run.n_steps), part_steps):
-        steps = np.arange(start, min(start + part_steps, run.n_steps), dtype=np.uint32)
+    for start in range(0, max(1, part.n_steps), part_steps):
+        rows = np.arange(start, min(start + part_steps, part.n_steps))
         columns: dict[str, NDArray[np.generic] | Named] = {
-            "step": np.repeat(steps, len(neurons)),
-            "neuron": np.tile(neurons.astype(np.uint32), len(steps)),
+            "step": np.repeat((rows + part.first_step).astype(np.uint32), len(neurons)),
+            "neuron": np.tile(neurons.astype(np.uint32), len(rows)),
         }
         for variable, mine in probed.items():
             values = np.ma.MaskedArray(
-                np.zeros((len(steps), len(neurons)), DTYPES[variable]), mask=True
+                np.zeros((len(rows), len(neurons)), DTYPES[variable]), mask=True
             )
-            values[:, np.searchsorted(neurons, mine)] = run.recordings[population][variable][steps]
+            values[:, np.searchsorted(neurons, mine)] = part.recordings[population][variable][rows]
             columns[variable] = values.reshape(-1)
         yield columns
 
@@ -255,4 +323,16 @@ def read_recording(
     return {
         variable: table[variable].reshape(n_steps, len(neurons))[:, np.searchsorted(neurons, mine)]
         for variable, mine in probed.items()
+    }
+
+
+def read_recordings(
+    folder: Path, program: Program, n_steps: int
+) -> dict[str, dict[str, NDArray[np.generic]]]:
+    """Return the recordings of all populations that were probed."""
+    return {
+        population: read_recording(
+            folder / recording_file(program, population), program, population, n_steps
+        )
+        for population in probed_neurons(program)
     }

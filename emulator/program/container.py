@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,13 +17,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.atomic import atomic_file
-from emulator.errors import ProgramError
+from emulator.errors import EmulatorError, ProgramError
 from emulator.program.manifest import FORMAT, VERSION
 
-SAFETENSORS_NAME = {"<u1": "U8", "<u2": "U16", "<u4": "U32", "<i4": "I32"}
+SAFETENSORS_NAME = {"<u1": "U8", "<u2": "U16", "<u4": "U32", "<i4": "I32", "<i8": "I64"}
 DTYPE = {name: dtype for dtype, name in SAFETENSORS_NAME.items()}
 ALIGNMENT = 64  # bytes; so that the first tensor starts on a cache line
 MAX_HEADER_BYTES = 100_000_000  # as the format's own reader allows
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a file holds, and what to say when it does not."""
+
+    format: str
+    version: int
+    noun: str
+    remedy: str
+    error: type[EmulatorError]
+
+    def damaged(self, path: Path, reason: str) -> NoReturn:
+        """Raise the error of a damaged file."""
+        raise self.error(f"{path}: this {self.noun} file is damaged: {reason}; {self.remedy}")
+
+
+PROGRAM = Kind(FORMAT, VERSION, "program", "compile the network again", ProgramError)
 
 
 def as_tensor(name: str, array: object, dtype: str, n_columns: int) -> NDArray[Any]:
@@ -46,12 +65,12 @@ def _tensor_digest(array: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).data if array.size else b"").hexdigest()
 
 
-def _metadata(manifest: dict[str, Any], digests: dict[str, str]) -> dict[str, str]:
+def _metadata(kind: Kind, manifest: dict[str, Any], digests: dict[str, str]) -> dict[str, str]:
     body = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
     sums = json.dumps(digests, sort_keys=True, separators=(",", ":"))
     return {
-        "format": FORMAT,
-        "version": str(VERSION),
+        "format": kind.format,
+        "version": str(kind.version),
         "manifest": body,
         "sha256": sums,
         "program_sha256": hashlib.sha256((body + sums).encode()).hexdigest(),
@@ -61,16 +80,18 @@ def _metadata(manifest: dict[str, Any], digests: dict[str, str]) -> dict[str, st
 def digest(manifest: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> str:
     """Return the SHA-256 that identifies a program."""
     digests = {name: _tensor_digest(array) for name, array in tensors.items()}
-    return _metadata(manifest, digests)["program_sha256"]
+    return _metadata(PROGRAM, manifest, digests)["program_sha256"]
 
 
-def write(path: Path, manifest: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> None:
-    """Write a program file atomically: a crash leaves the old file or the new one."""
+def write(
+    path: Path, kind: Kind, manifest: dict[str, Any], tensors: dict[str, NDArray[Any]]
+) -> None:
+    """Write a file atomically: a crash leaves the old file or the new one."""
     # Widest types first keeps every tensor aligned to its own type without gaps, which the format forbids.
     ordered = sorted(tensors.items(), key=lambda item: -item[1].itemsize)
     header: dict[str, Any] = {
         "__metadata__": _metadata(
-            manifest, {name: _tensor_digest(array) for name, array in ordered}
+            kind, manifest, {name: _tensor_digest(array) for name, array in ordered}
         )
     }
     offset = 0
@@ -90,85 +111,83 @@ def write(path: Path, manifest: dict[str, Any], tensors: dict[str, NDArray[Any]]
             file.write(np.ascontiguousarray(array).data if array.size else b"")
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Memory-map a program file and return its manifest and tensors, every checksum verified.
+def read(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Memory-map a file and return its manifest and tensors, every checksum verified.
 
     Raises
     ------
-    ProgramError
-        Saying what is wrong with the file.
+    EmulatorError
+        Of the kind's class, saying what is wrong with the file.
     """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            header, start = _read_header(path, file.read(8), size, file.read)
+            header, start = _read_header(path, kind, file.read(8), size, file.read)
     except OSError as error:
-        raise ProgramError(f"{path}: cannot be read: {error.strerror}") from None
-    manifest, digests = _read_metadata(path, header.pop("__metadata__", None))
+        raise kind.error(f"{path}: cannot be read: {error.strerror}") from None
+    manifest, digests = _read_metadata(path, kind, header.pop("__metadata__", None))
     if set(header) != set(digests):
-        _damaged(
+        kind.damaged(
             path, f"tables {sorted(set(header) ^ set(digests))} are not in both lists of the header"
         )
     mapped = np.memmap(path, np.uint8, "r") if size else np.empty(0, np.uint8)
     tensors = {}
-    for name, begin, end, dtype, shape in _entries(path, header, size - start):
+    for name, begin, end, dtype, shape in _entries(path, kind, header, size - start):
         raw = mapped[start + begin : start + end]
         if hashlib.sha256(raw.data).hexdigest() != digests[name]:
-            _damaged(path, f"the checksum of table '{name}' is wrong")
+            kind.damaged(path, f"the checksum of table '{name}' is wrong")
         # A copy of a misaligned table costs little and only a foreign writer makes one.
         aligned = raw if (start + begin) % dtype.itemsize == 0 else raw.copy()
         tensors[name] = np.asarray(aligned).view(dtype).reshape(shape)
     return manifest, tensors
 
 
-def _damaged(path: Path, reason: str) -> NoReturn:
-    raise ProgramError(f"{path}: this program file is damaged: {reason}; compile the network again")
-
-
 def _read_header(
-    path: Path, prefix: bytes, size: int, read_bytes: Any
+    path: Path, kind: Kind, prefix: bytes, size: int, read_bytes: Any
 ) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(prefix, "little")
     if len(prefix) < 8 or not 2 <= length <= MAX_HEADER_BYTES:
-        raise ProgramError(
-            f"{path}: not a program file: it must begin with the length of a safetensors header"
+        raise kind.error(
+            f"{path}: not a {kind.noun} file: it must begin with the length of a safetensors header"
         )
     if size < 8 + length:
-        _damaged(path, f"it ends after {size} bytes, within its header of {length}")
+        kind.damaged(path, f"it ends after {size} bytes, within its header of {length}")
     try:
         header = json.loads(read_bytes(length))
     except (ValueError, RecursionError):
-        _damaged(path, "its header is not JSON")
+        kind.damaged(path, "its header is not JSON")
     if not isinstance(header, dict):
-        _damaged(path, "its header is not a JSON object")
+        kind.damaged(path, "its header is not a JSON object")
     return header, 8 + length
 
 
-def _read_metadata(path: Path, metadata: object) -> tuple[dict[str, Any], dict[str, str]]:
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-        raise ProgramError(
-            f"{path}: a safetensors file, but not a program: its __metadata__ has no format '{FORMAT}'"
+def _read_metadata(
+    path: Path, kind: Kind, metadata: object
+) -> tuple[dict[str, Any], dict[str, str]]:
+    if not isinstance(metadata, dict) or metadata.get("format") != kind.format:
+        raise kind.error(
+            f"{path}: a safetensors file, but not a {kind.noun}: its __metadata__ has no format '{kind.format}'"
         )
-    if metadata.get("version") != str(VERSION):
-        raise ProgramError(
-            f"{path}: program format {metadata.get('version')!r}; this version reads {VERSION}: "
-            "compile the network again"
+    if metadata.get("version") != str(kind.version):
+        raise kind.error(
+            f"{path}: {kind.noun} format {metadata.get('version')!r}; this version reads {kind.version}: "
+            f"{kind.remedy}"
         )
     try:
         manifest, digests = json.loads(metadata["manifest"]), json.loads(metadata["sha256"])
         recorded = metadata["program_sha256"]
         expected = hashlib.sha256((metadata["manifest"] + metadata["sha256"]).encode()).hexdigest()
     except (KeyError, TypeError, ValueError, RecursionError):
-        _damaged(path, "its __metadata__ is incomplete")
+        kind.damaged(path, "its __metadata__ is incomplete")
     if recorded != expected:
-        _damaged(path, "the checksum of its manifest is wrong")
+        kind.damaged(path, "the checksum of its manifest is wrong")
     if not isinstance(manifest, dict) or not isinstance(digests, dict):
-        _damaged(path, "its manifest is not a JSON object")
+        kind.damaged(path, "its manifest is not a JSON object")
     return manifest, digests
 
 
 def _entries(
-    path: Path, header: dict[str, Any], n_bytes: int
+    path: Path, kind: Kind, header: dict[str, Any], n_bytes: int
 ) -> Iterator[tuple[str, int, int, np.dtype[Any], tuple[int, ...]]]:
     covered = 0
     for name, entry in header.items():
@@ -179,10 +198,10 @@ def _entries(
         except (KeyError, TypeError, ValueError):
             sound = False
         if not sound:
-            _damaged(path, f"the entry of table '{name}' makes no sense")
+            kind.damaged(path, f"the entry of table '{name}' makes no sense")
         if not (end <= n_bytes and end - begin == math.prod(shape) * dtype.itemsize):
-            _damaged(path, f"table '{name}' needs bytes {begin} to {end} of {n_bytes}")
+            kind.damaged(path, f"table '{name}' needs bytes {begin} to {end} of {n_bytes}")
         covered += end - begin
         yield name, begin, end, dtype, shape
     if covered != n_bytes:
-        _damaged(path, f"its tables cover {covered} of {n_bytes} bytes")
+        kind.damaged(path, f"its tables cover {covered} of {n_bytes} bytes")

@@ -201,7 +201,7 @@ class Program:
 
     def save(self, path: str | Path) -> None:
         """Write the program as one safetensors file, atomically."""
-        container.write(Path(path), self.manifest, self.tensors())
+        container.write(Path(path), container.PROGRAM, self.manifest, self.tensors())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -213,7 +213,7 @@ class Program:
             When the file is damaged, truncated, not a program, or of another version.
         """
         path = Path(path)
-        manifest, tensors = container.read(path)
+        manifest, tensors = container.read(path, container.PROGRAM)
         return cls(manifest, tensors, path=path)
 
     def __repr__(self) -> str:

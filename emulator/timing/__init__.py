@@ -10,7 +10,7 @@ from emulator.chip import Chip
 from emulator.program import Program
 from emulator.timing.analytic import AnalyticTimer
 from emulator.timing.cycle import CycleTimer
-from emulator.timing.result import CORE_ARRAYS, LINKS, Timing
+from emulator.timing.result import CORE_ARRAYS, LINKS, SUMS, Timing
 
 TimingMode = Literal["off", "analytic", "cycle"]
 TIMING_MODES: tuple[str, ...] = get_args(TimingMode)
@@ -18,6 +18,7 @@ TIMING_MODES: tuple[str, ...] = get_args(TimingMode)
 __all__ = [
     "CORE_ARRAYS",
     "LINKS",
+    "SUMS",
     "TIMING_MODES",
     "AnalyticTimer",
     "CycleTimer",
@@ -91,4 +92,4 @@ def time_run(
     spike_start = np.searchsorted(spike_step, np.arange(n_steps + 1)).astype(np.int64)
     with timer:
         timer.submit(spike_start, spike_source, active)
-        return timer.result()
+        return timer.take()

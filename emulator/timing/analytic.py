@@ -82,6 +82,7 @@ class AnalyticTimer:
         self._step_cycles: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         self._bottleneck: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]
         self._n_timed = 0
+        self._taken: dict[str, NDArray[np.int64]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -136,8 +137,16 @@ class AnalyticTimer:
         self._bottleneck.append(bottleneck)
         self._n_timed += len(active)
 
-    def result(self) -> Timing:
-        """Return the timing of all steps submitted."""
+    def take(self) -> Timing:
+        """Return the timing of the steps submitted since it was taken last."""
+        timing = self._since_the_start()
+        part = timing.since(self._taken)
+        self._taken = timing.sums()
+        self._step_cycles, self._bottleneck = self._step_cycles[:1], self._bottleneck[:1]
+        return part
+
+    def _since_the_start(self) -> Timing:
+        """Return the timing of all steps but for the cycles of those that were taken."""
         none = np.zeros(self.chip.mesh.n_cores, np.int64)
         return Timing(
             mode="analytic",
@@ -145,12 +154,12 @@ class AnalyticTimer:
             step_cycles=np.concatenate(self._step_cycles),
             bottleneck=np.concatenate(self._bottleneck),
             bottleneck_names=analytic.BOTTLENECKS,
-            core_neuron_cycles=self._core_cycles[0],
-            core_axon_cycles=self._core_cycles[1],
-            core_receive_cycles=self._core_cycles[2],
+            core_neuron_cycles=self._core_cycles[0].copy(),
+            core_axon_cycles=self._core_cycles[1].copy(),
+            core_receive_cycles=self._core_cycles[2].copy(),
             core_axon_waited_cycles=none,
             core_receive_waited_cycles=none,
-            link_flits=np.ascontiguousarray(self._tile_loads[:4].T),
+            link_flits=self._tile_loads[:4].T.copy(),
             barrier_cycles=self.barrier,
             latency_packets=np.empty(0, np.int64),
         )

@@ -7,6 +7,7 @@ result does not depend on the number of workers.
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
@@ -90,6 +91,7 @@ class CycleTimer:
         self._waiting: deque[Future[Piece]] = deque()
         self._done: list[Piece] = []
         self._n_submitted = self._n_timed = 0
+        self._taken: dict[str, NDArray[np.int64]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -131,8 +133,8 @@ class CycleTimer:
             first = stop
             self._collect(AHEAD * len(self._timers))
 
-    def result(self) -> Timing:
-        """Wait for all steps and return their timing.
+    def take(self) -> Timing:
+        """Wait for all steps and return the timing of those submitted since it was taken last.
 
         Raises
         ------
@@ -140,6 +142,15 @@ class CycleTimer:
             When the mesh is stuck.
         """
         self._collect(0)
+        timing = self._since_the_start()
+        part = timing.since(self._taken)
+        part = replace(part, latency_packets=np.trim_zeros(part.latency_packets, "b"))
+        self._taken = timing.sums()
+        self._done.clear()
+        return part
+
+    def _since_the_start(self) -> Timing:
+        """Return the timing of all steps but for the cycles of those that were taken."""
         chip = self.chip
         empty: Piece = (np.empty(0, np.int64), np.empty(0, np.uint8))
         step_cycles, bottleneck = (

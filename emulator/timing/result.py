@@ -1,8 +1,10 @@
 """Timing: what a timing model says about a run, in cycles of the mesh's clock."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,21 @@ CORE_ARRAYS = (
     "core_receive_waited_cycles",
 )
 """What a timing says of each core."""
+SUMS = (*CORE_ARRAYS, "link_flits", "latency_packets")
+"""What a timing adds up over its steps."""
+SCALARS = ("mode", "clock_mhz", "bottleneck_names", "barrier_cycles")
+"""What is the same in every part of a run."""
+
+
+def _sum(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Add arrays; the shorter of two histograms is zero where it ends, and a sum ends where it is not."""
+    if first.ndim > 1 or len(first) == len(second):
+        total = first + second
+    else:
+        total = np.zeros(max(len(first), len(second)), np.int64)
+        total[: len(first)] += first
+        total[: len(second)] += second
+    return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +104,38 @@ class Timing:
         """Duration of all steps together, exactly."""
         return seconds_from_cycles(self.total_cycles, self.clock_mhz)
 
+    def then(self, later: "Timing") -> "Timing":
+        """Return the timing of these steps and of the ones that followed them.
+
+        Raises
+        ------
+        ValueError
+            When the two are not parts of one run: another mode, clock, barrier or set of bottlenecks.
+        """
+        for name in SCALARS:
+            if getattr(self, name) != getattr(later, name):
+                raise ValueError(f"{name} is {getattr(self, name)} and then {getattr(later, name)}")
+        sums: dict[str, Any] = {
+            name: _sum(getattr(self, name), getattr(later, name)) for name in SUMS
+        }
+        return replace(
+            self,
+            step_cycles=np.concatenate([self.step_cycles, later.step_cycles]),
+            bottleneck=np.concatenate([self.bottleneck, later.bottleneck]),
+            **sums,
+        )
+
+    def since(self, sums: Mapping[str, NDArray[np.int64]]) -> "Timing":
+        """Return the timing without what its sums were earlier; its steps are the later ones already."""
+        later: dict[str, Any] = {
+            name: _sum(getattr(self, name), -earlier) for name, earlier in sums.items()
+        }
+        return replace(self, **later)
+
+    def sums(self) -> dict[str, NDArray[np.int64]]:
+        """Return copies of everything that is added up over steps."""
+        return {name: getattr(self, name).copy() for name in SUMS}
+
     def latency_quantile(self, part: float) -> int | None:
         """Return the latency in cycles that `part` of all packets do not exceed; None when none were timed."""
         n_packets = int(self.latency_packets.sum())
@@ -102,9 +151,8 @@ class Timing:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Timing):
             return NotImplemented
-        scalars = ("mode", "clock_mhz", "bottleneck_names", "barrier_cycles")
-        arrays = ("step_cycles", "bottleneck", *CORE_ARRAYS, "link_flits", "latency_packets")
-        return all(getattr(self, name) == getattr(other, name) for name in scalars) and all(
+        arrays = ("step_cycles", "bottleneck", *SUMS)
+        return all(getattr(self, name) == getattr(other, name) for name in SCALARS) and all(
             np.array_equal(getattr(self, name), getattr(other, name)) for name in arrays
         )
 

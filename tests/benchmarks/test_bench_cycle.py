@@ -45,7 +45,7 @@ def test_cycle_timing_beside_the_mesh_alone(benchmark, chip_name, n_neurons):
     def time_all():
         with CycleTimer(program, chip) as timer:
             timer.submit(start, run.spike_source, run.active)
-            return timer.result(), timer.n_moves
+            return timer.take(), timer.n_moves
 
     timed, n_moves = benchmark(time_all)
     bare_moves, bare_seconds = mesh_alone(program, chip, run, start)

@@ -14,6 +14,7 @@ from emulator import Emulator, Program, compile_network, load_chip
 from emulator.cli import app, main
 from emulator.importers.python_file import PythonFile
 from emulator.observe.run import Run
+from emulator.observe.writing import RunWriter
 from tests.conftest import ROOT
 
 NETWORK = """
@@ -114,8 +115,8 @@ def test_help_imports_nothing_heavy():
     [
         ("frobnicate", "No such command 'frobnicate'"),
         ("check", "Missing argument 'CHIP...'"),
-        ("run net.py --chip tiny", "Missing option '--output' / '-o'"),
-        ("run net.py -o out", "Missing option '--chip' / '-c'"),
+        ("run net.py --chip tiny", "--output RUN must be given (or --resume RUN alone)"),
+        ("run net.py -o out", "--chip CHIP must be given (or --resume RUN alone)"),
         ("run net.py --chip tiny -o out --stops 3", "No such option: --stops"),
         (
             "run net.py --chip tiny -o out --steps many",
@@ -416,15 +417,15 @@ def test_ctrl_c_during_the_imports_is_said(capsys, monkeypatch):
 
 
 def test_ctrl_c_while_saving_still_saves(here, cli, monkeypatch):
-    whole = Run.save
+    whole = RunWriter.finish
 
-    def save(self, *args, **options):
+    def finish(self, run):
         os.kill(os.getpid(), signal.SIGINT)
-        whole(self, *args, **options)
+        whole(self, run)
 
-    monkeypatch.setattr("emulator.observe.run.Run.save", save)
+    monkeypatch.setattr(RunWriter, "finish", finish)
     status, _, err = cli("run net.py --chip tiny --steps 5 -o out")
-    assert (status, err) == (0, "saved in spite of Ctrl-C\n")
+    assert (status, err) == (0, "")
     assert Run.load(here / "out").status == "complete"
 
 

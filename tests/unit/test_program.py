@@ -108,7 +108,7 @@ def rewrite(path, change):
         {k: v.copy() for k, v in PROGRAM.tensors().items()},
     )
     change(manifest, tensors)
-    container.write(path, manifest, tensors)
+    container.write(path, container.PROGRAM, manifest, tensors)
 
 
 def _set(table, index, value):
@@ -158,7 +158,7 @@ def test_a_forged_file_is_refused_before_it_runs(tmp_path, name):
 
 def test_a_table_of_another_type_is_named(tmp_path):
     tensors = PROGRAM.tensors() | {"bias": PROGRAM.bias.astype(np.uint32)}
-    container.write(tmp_path / "p", PROGRAM.manifest, tensors)
+    container.write(tmp_path / "p", container.PROGRAM, PROGRAM.manifest, tensors)
     with pytest.raises(
         ProgramError,
         match=r"program: table 'bias' is uint32 of shape \(20,\); it must be int32 of shape \(n\)",

@@ -218,7 +218,9 @@ for i in range(10**6):
 """
 
 
-@pytest.mark.parametrize("step", ["write_spikes", "write_active", "write_counters", "write_timing"])
+@pytest.mark.parametrize(
+    "step", ["_spike_columns", "_active_columns", "write_counters", "write_timing"]
+)
 def test_an_error_in_the_middle_keeps_the_previous_run(tmp_path, monkeypatch, step):
     first = sample(1)
     first.save(tmp_path / "run")

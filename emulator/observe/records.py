@@ -1,0 +1,229 @@
+"""Records: everything that a run recorded, in memory or in the files of a run folder.
+
+What a run leaves comes in parts, one after the other: some consecutive steps with their spikes, active compartments
+and recordings. Parts are put together in memory (`Collector`) or written as they come (`tables.RunTables`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.engine import Chunk
+from emulator.program import Program
+
+Columns = dict[str, dict[str, NDArray[Any]]]
+"""Recordings by population and variable, (n_steps, n_neurons of the probe)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What some consecutive steps left behind.
+
+    Attributes
+    ----------
+    first_step : int
+        Step of the first row.
+    spike_start : (n_steps + 1,) int64
+        Where the spikes of each step begin.
+    spike_source : (n_spikes,) uint32
+        Sources, ascending in each step.
+    active : (n_steps, n_segments) uint32
+        Active compartments of each segment.
+    recordings : dict
+        `recordings[population][variable]` is (n_steps, n_neurons).
+    """
+
+    first_step: int
+    spike_start: NDArray[np.int64]
+    spike_source: NDArray[np.uint32]
+    active: NDArray[np.uint32]
+    recordings: Columns
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps."""
+        return len(self.active)
+
+    @property
+    def spike_step(self) -> NDArray[np.uint32]:
+        """Step of each spike."""
+        steps = np.arange(self.first_step, self.first_step + self.n_steps, dtype=np.uint32)
+        return np.repeat(steps, np.diff(self.spike_start))
+
+
+class Totals:
+    """How often each source fired, and how many compartments of each segment were active, over all steps so far."""
+
+    def __init__(self, program: Program) -> None:
+        self.spikes_per_source = np.zeros(program.n_sources, np.int64)
+        self.active_per_segment = np.zeros(len(program.segments), np.int64)
+
+    def add(self, part: Part) -> None:
+        """Add a part."""
+        # Few spikes among many sources: no pass over all of these.
+        np.add.at(self.spikes_per_source, part.spike_source, 1)
+        self.active_per_segment += part.active.sum(axis=0, dtype=np.int64)
+
+
+class Records(Protocol):
+    """What a run recorded, wherever it is."""
+
+    @property
+    def spike_step(self) -> NDArray[np.uint32]:
+        """Step of every spike, (n_spikes,), ascending."""
+
+    @property
+    def spike_source(self) -> NDArray[np.uint32]:
+        """Source of every spike, inputs included, ascending in each step."""
+
+    @property
+    def active(self) -> NDArray[np.uint32]:
+        """Active compartments, (n_steps, n_segments)."""
+
+    @property
+    def recordings(self) -> Columns:
+        """What was probed."""
+
+    @property
+    def spikes_per_source(self) -> NDArray[np.int64]:
+        """How often each source fired, (n_sources,)."""
+
+    @property
+    def active_per_segment(self) -> NDArray[np.int64]:
+        """Active compartments of each segment, summed over the steps, (n_segments,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldRecords:
+    """Records in memory; see `Records`."""
+
+    n_sources: int
+    spike_step: NDArray[np.uint32]
+    spike_source: NDArray[np.uint32]
+    active: NDArray[np.uint32]
+    recordings: Columns = field(default_factory=dict)
+
+    @cached_property
+    def spikes_per_source(self) -> NDArray[np.int64]:
+        """How often each source fired, (n_sources,)."""
+        return np.bincount(self.spike_source, minlength=self.n_sources)
+
+    @cached_property
+    def active_per_segment(self) -> NDArray[np.int64]:
+        """Active compartments of each segment, summed over the steps, (n_segments,)."""
+        total: NDArray[np.int64] = self.active.sum(axis=0, dtype=np.int64)
+        return total
+
+
+def part_of(records: Records) -> Part:
+    """Return all of a run as one part."""
+    steps = np.arange(len(records.active) + 1)
+    start = np.searchsorted(records.spike_step, steps).astype(np.int64)
+    return Part(0, start, records.spike_source, records.active, records.recordings)
+
+
+class Collector:
+    """Keeps the parts of a run in memory."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._parts: list[Part] = []
+
+    def add(self, part: Part) -> None:
+        """Keep the steps that follow those before."""
+        self._parts.append(part)
+
+    def records(self) -> HeldRecords:
+        """Return what was kept, in one piece."""
+        parts, program = self._parts, self.program
+        none = np.empty(0, np.uint32)
+        return HeldRecords(
+            program.n_sources,
+            np.concatenate([none, *(p.spike_step for p in parts)]),
+            np.concatenate([none, *(p.spike_source for p in parts)]),
+            np.concatenate(
+                [np.empty((0, len(program.segments)), np.uint32), *(p.active for p in parts)]
+            ),
+            {
+                population: {
+                    variable: np.concatenate([p.recordings[population][variable] for p in parts])
+                    if parts
+                    else np.empty((0, len(neurons)), np.bool_ if variable == "spikes" else np.int32)
+                    for variable, neurons in variables.items()
+                }
+                for population, variables in probed_neurons(program).items()
+            },
+        )
+
+
+def probed_neurons(program: Program) -> dict[str, dict[str, NDArray[np.int64]]]:
+    """Return the neurons recorded of each population and variable, in the order of the recordings.
+
+    Several probes of one variable make one recording, in the order in which they were asked for.
+    """
+    sizes = {p["name"]: p["size"] for p in program.manifest["populations"]}
+    probed: dict[str, dict[str, list[int]]] = {}
+    for probe in program.manifest["probes"]:
+        population, neurons = probe["population"], probe["neurons"]
+        asked = probed.setdefault(population, {}).setdefault(probe["variable"], [])
+        asked += range(sizes[population]) if neurons is None else neurons
+    return {
+        population: {
+            variable: np.array(list(dict.fromkeys(neurons)), np.int64)
+            for variable, neurons in variables.items()
+        }
+        for population, variables in probed.items()
+    }
+
+
+class Probes:
+    """What the probes of a program read from a running chip.
+
+    Attributes
+    ----------
+    u, v : (n,) int32
+        Compartments whose variable is read in each step, ascending.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self._sources = {
+            population: {
+                variable: program.sources_of(population)[n] for variable, n in variables.items()
+            }
+            for population, variables in probed_neurons(program).items()
+        }
+        self.u, self.v = self._of("u"), self._of("v")
+
+    def _of(self, variable: str) -> NDArray[np.int32]:
+        asked: Iterable[NDArray[np.int32]] = (
+            variables[variable] for variables in self._sources.values() if variable in variables
+        )
+        return np.unique(np.concatenate([np.empty(0, np.int32), *asked]))
+
+    def part(self, chunk: Chunk) -> Part:
+        """Return a chunk of the engine with its columns by population and variable."""
+        bare = Part(chunk.first_step, chunk.spike_start, chunk.spike_source, chunk.active, {})
+        columns = {"u": (self.u, chunk.u), "v": (self.v, chunk.v)}
+        for population, variables in self._sources.items():
+            bare.recordings[population] = {
+                variable: _raster(bare, sources)
+                if variable == "spikes"
+                else columns[variable][1][:, np.searchsorted(columns[variable][0], sources)]
+                for variable, sources in variables.items()
+            }
+        return bare
+
+
+def _raster(part: Part, sources: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return in which steps each of some sources fired, (n_steps, n_sources)."""
+    raster = np.zeros((part.n_steps, len(sources)), bool)
+    order = np.argsort(sources)
+    at = np.searchsorted(sources[order], part.spike_source)
+    hit = at < len(sources)
+    hit[hit] = sources[order][at[hit]] == part.spike_source[hit]
+    raster[part.spike_step[hit] - part.first_step, order[at[hit]]] = True
+    return raster

@@ -1,0 +1,137 @@
+"""A run: the engine's chunks of steps go to a timing model and to what keeps their records, in memory or in files."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from time import perf_counter
+
+from emulator.chip import Chip
+from emulator.engine import Chunk, Engine, ctrl_c
+from emulator.engine.inputs import Schedule
+from emulator.observe.checkpoint import Plan, Standing
+from emulator.observe.records import Collector, Probes, Records
+from emulator.observe.run import Run
+from emulator.observe.writing import RunWriter
+from emulator.timing import Timing, start_timing
+
+Progress = Callable[[int], None]
+
+
+class Session:
+    """The steps of one run, from where it stands to its end or an interruption.
+
+    Parameters
+    ----------
+    engine : Engine
+        Holds the state; it stands where the run stands.
+    chip : Chip
+        What decides time and energy.
+    plan : Plan
+        What was asked.
+    schedule : Schedule
+        Input spikes of the whole run.
+    standing : Standing
+        How far the run is; kept up to date.
+    keeper : Collector or RunWriter
+        Takes the records; only a RunWriter makes checkpoints.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        chip: Chip,
+        plan: Plan,
+        schedule: Schedule,
+        standing: Standing,
+        keeper: Collector | RunWriter,
+    ) -> None:
+        self.engine, self.chip, self.plan, self.schedule = engine, chip, plan, schedule
+        self.standing, self.keeper = standing, keeper
+        self._probes = Probes(engine.program)
+
+    def advance(self, progress: Progress | None) -> bool:
+        """Run to the end; return False when Ctrl-C ended it before.
+
+        Raises
+        ------
+        OverflowPolicyError
+            In a strict run.
+        """
+        plan, standing = self.plan, self.standing
+        with ExitStack() as stack:
+            timer = start_timing(self.engine.program, self.chip, plan.timing, self.engine.threads)
+            if timer is not None:
+                stack.enter_context(timer)
+            interrupted = stack.enter_context(ctrl_c())
+            began, before = perf_counter(), standing.wall_seconds
+
+            def checkpoint() -> None:
+                standing.wall_seconds = before + perf_counter() - began
+                standing.state = self.engine.snapshot()
+                timed = None if timer is None else timer.take()
+                self._add_time(timed)
+                assert isinstance(self.keeper, RunWriter)
+                self.keeper.checkpoint(plan, standing, timed)
+
+            def take(chunk: Chunk) -> None:
+                if timer is not None:
+                    timer.submit(chunk.spike_start, chunk.spike_source, chunk.active)
+                self.keeper.add(self._probes.part(chunk))
+                standing.n_synaptic_events += chunk.n_synaptic_events
+                standing.n_overflows += chunk.n_overflows
+                standing.step = chunk.first_step + len(chunk.active)
+                if plan.checkpoint_every and standing.step % plan.checkpoint_every == 0:
+                    checkpoint()
+                if progress is not None:
+                    progress(standing.step)
+
+            done = self.engine.run(
+                plan.steps,
+                self.schedule,
+                self._probes.u,
+                self._probes.v,
+                take,
+                first_step=standing.step,
+                strict=plan.strict,
+                reset_every=plan.reset_every,
+                pause_every=plan.checkpoint_every,
+                stop=interrupted,
+            )
+            if plan.checkpoint_every and done < plan.steps:
+                checkpoint()
+            elif timer is not None:
+                self._add_time(timer.take())
+        standing.wall_seconds = before + perf_counter() - began
+        return done == plan.steps
+
+    def _add_time(self, timed: Timing | None) -> None:
+        earlier = self.standing.timing
+        self.standing.timing = timed if earlier is None or timed is None else earlier.then(timed)
+
+    def run(self, records: Records) -> Run:
+        """Return the run as far as it is."""
+        standing, plan = self.standing, self.plan
+        run = Run(
+            program=self.engine.program,
+            chip=self.chip,
+            n_steps=standing.step,
+            seed=plan.seed,
+            status="complete" if standing.step == plan.steps else "interrupted",
+            records=records,
+            timing=standing.timing,
+            steps_asked=plan.steps,
+            n_overflows=standing.n_overflows,
+            wall_seconds=standing.wall_seconds,
+        )
+        predicted = run.counters.total("synaptic_event")
+        assert predicted == standing.n_synaptic_events, (
+            f"{standing.n_synaptic_events} synaptic events were made, {predicted} follow from the spikes"
+        )
+        return run
+
+    def finish(self) -> Run:
+        """Finish the run's folder and return the run; a first Ctrl-C does not end this."""
+        assert isinstance(self.keeper, RunWriter)
+        run = self.run(self.keeper.records(self.standing.step))
+        with ctrl_c():
+            self.keeper.finish(run)
+        return run
