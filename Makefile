@@ -15,6 +15,9 @@ run: $(READY)    ## classify handwritten digits on an emulated Loihi: spikes, cy
 test: $(DEV)     ## run every test
 	$(PY) -m pytest -q
 
+slow: $(DEV)     ## run the tests that take minutes and gigabytes: the full chip
+	$(PY) -m pytest -q -m slow
+
 check: $(DEV)    ## lint, format, types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -50,5 +53,5 @@ $(DEV): $(SOURCES) | $(VENV)/bin/python
 	$(PY) -m pip install --quiet -e '.[dev]'
 	@touch $@ $(READY)
 
-.PHONY: help run test check format bench build ci clean
+.PHONY: help run test slow check format bench build ci clean
 .DEFAULT_GOAL := help

@@ -6,7 +6,7 @@ lists are double-buffered, so that a fast worker may begin the next step while a
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -41,7 +41,7 @@ cdef extern from *:
     void meet(meeting_t *meeting, int32_t n_workers) nogil
 
 cdef enum:
-    CACHED_SYNAPSES = 1 << 20      # of which all rows are quickly at hand in any order
+    CACHED_SYNAPSES = 1 << 18      # of which all rows are quickly at hand in any order
     SORTED_ROWS = 1 << 17          # that are sorted by core at a time
 
 cdef Block _block
@@ -67,24 +67,21 @@ cdef struct Worker:
     Sorter sorter
 
 
-cdef int64_t list_fired(
-    const uint8_t *fired, int64_t first, int64_t stop, uint32_t *spikes
-) noexcept nogil:
-    """Write the indices of the set bytes of first..stop, ascending; return how many."""
-    cdef int64_t i = first, n = 0
-    cdef uint64_t word
-    cdef int j
-    while i < stop:
-        if stop - i >= 8:
-            memcpy(&word, fired + i, 8)
-            if word == 0:
-                i += 8
-                continue
-        for j in range(min(8, stop - i)):
-            if fired[i + j]:
-                spikes[n] = <uint32_t>(i + j)
-                n += 1
-        i += 8
+cdef int64_t list_fired(const uint8_t *fired, int64_t first, int64_t n_cells, uint32_t *spikes) noexcept nogil:
+    """Write first + the index of each set byte, ascending; return how many there are."""
+    cdef int64_t i = 0, n = 0
+    cdef uint64_t[8] line
+    cdef int k, j
+    while i < n_cells:                     # the bytes after the last are zero
+        memcpy(line, fired + i, 64)
+        if line[0] | line[1] | line[2] | line[3] | line[4] | line[5] | line[6] | line[7]:
+            for k in range(8):
+                if line[k]:
+                    for j in range(8 * k, 8 * k + 8):
+                        if fired[i + j]:
+                            spikes[n] = <uint32_t>(first + i + j)
+                            n += 1
+        i += 64
     return n
 
 
@@ -117,7 +114,8 @@ cdef class Machine:
     cdef object _keep
     cdef bint sorted
     cdef const Segment[::1] segments
-    cdef uint8_t[::1] fired
+    cdef const int32_t[::1] core_start
+    cdef uint8_t[:, ::1] fired     # (n_workers, compartments of the largest segment, padded)
     cdef uint32_t[:, ::1] spikes
     cdef public int64_t step       # of the next step; its accumulator slot follows from it
     # The chunk being run: set by begin(), read by every worker.
@@ -145,13 +143,12 @@ cdef class Machine:
         cdef const Row[::1] rows = tables["rows"]
         cdef const Block[::1] blocks = tables["blocks"]
         cdef int32_t[:, ::1] accumulators = tables["accumulators"]
-        cdef Py_ssize_t n = u.shape[0], k
+        cdef Py_ssize_t n = u.shape[0]
         self._keep = (
             u, v, left, u_retain, v_retain, bias, threshold, refractory, row_start, packed, rows, blocks,
             accumulators,
         )
         self.segments = tables["segments"]
-        self.fired = np.zeros(n + 8, np.uint8)
         self.spikes = np.zeros((2, n + 1), np.uint32)
         self.n_sources = row_start.shape[0] - 1
         if n:
@@ -167,16 +164,28 @@ cdef class Machine:
         self.rules = Arithmetic(
             rules["u_shift"], rules["u_saturates"], rules["accumulator_shift"], rules["v_min"], rules["v_max"]
         )
+        self.core_start = core_start
+        self.n_workers = len(core_ranges)
+        widest = max((s["stop"] - s["first"] for s in tables["segments"]), default=0)
+        self.fired = np.zeros((self.n_workers, -(-widest // 64) * 64 + 64), np.uint8)
+        self.sorted = packed.shape[0] > cached_synapses
+        if self.sorted:
+            self._make_sorters(blocks.shape[0], sorted_rows)
+        self.divide(core_ranges)
+        self.step = 0
+
+    def divide(self, core_ranges):
+        """Give ranges of cores to workers, at most as many as there were first; between chunks."""
+        cdef Py_ssize_t k
+        if not 1 <= len(core_ranges) <= self.fired.shape[0]:
+            raise ValueError(f"{len(core_ranges)} workers; allowed: 1 to {self.fired.shape[0]}")
         self.n_workers = len(core_ranges)
         for k, (first, stop) in enumerate(core_ranges):
             self.workers[k].first_core = first
             self.workers[k].stop_core = stop
-            self.workers[k].first_compartment = core_start[first]
+            self.workers[k].first_compartment = self.core_start[first]
+            self.workers[k].sorter.all_mine = self.n_workers == 1
             self._own_segments(&self.workers[k])
-        self.sorted = packed.shape[0] > cached_synapses
-        if self.sorted:
-            self._make_sorters(blocks.shape[0], sorted_rows)
-        self.step = 0
 
     cdef void _make_sorters(self, Py_ssize_t n_blocks, int64_t most):
         cdef const uint32_t *row_start = self.axons.row_start
@@ -188,7 +197,7 @@ cdef class Machine:
         cdef int64_t[:, ::1] rows = np.zeros((self.n_workers, most), np.int64)
         for k in range(self.n_workers):
             self.workers[k].sorter = Sorter(
-                &start[k, 0], <Row *>&rows[k, 0], most, <int32_t>n_blocks, self.n_workers == 1
+                &start[k, 0], <Row *>&rows[k, 0], most, <int32_t>n_blocks, 0
             )
         self._keep = (self._keep, start, rows)
 
@@ -252,7 +261,7 @@ cdef class Machine:
             if recorded + self.n_sources > self.capacity:
                 break
             parity = t & 1
-            self._spike(&self.workers[k], t, parity)
+            self._spike(&self.workers[k], &self.fired[k, 0], t, parity)
             meet(&self.meeting, self.n_workers)
             if self.strict and self._overflowed():
                 break
@@ -266,8 +275,8 @@ cdef class Machine:
         if k == 0:
             self.step += self.steps_done
 
-    cdef void _spike(self, Worker *worker, int64_t t, int parity) noexcept nogil:
-        cdef int64_t n_active, overflows
+    cdef void _spike(self, Worker *worker, uint8_t *fired, int64_t t, int parity) noexcept nogil:
+        cdef int64_t n_active, overflows, n_cells, n_spikes = 0
         cdef int32_t s, i
         cdef int32_t slot = <int32_t>((self.step + t) % self.inputs.n_slots) if self.inputs.n_slots else 0
         cdef int32_t *due = self.inputs.input + slot * self.inputs.n_compartments
@@ -275,19 +284,17 @@ cdef class Machine:
         for s in range(worker.first_segment, worker.stop_segment):
             segment = &self.segments[s]
             n_active = overflows = 0
-            lif_update(
-                &self.cells, &self.rules, due, &self.fired[0], segment.first, segment.stop, &n_active, &overflows
-            )
+            lif_update(&self.cells, &self.rules, due, fired, segment.first, segment.stop, &n_active, &overflows)
             self.active[t, s] = <uint32_t>n_active
             worker.n_overflows += overflows
             if overflows and worker.overflow_segment < 0:
                 worker.overflow_segment = s
-        worker.n_spikes[parity] = 0
-        if worker.stop_segment > worker.first_segment:
-            worker.n_spikes[parity] = list_fired(
-                &self.fired[0], worker.first_compartment, self.segments[worker.stop_segment - 1].stop,
-                &self.spikes[parity, worker.first_compartment],
+            n_cells = segment.stop - segment.first
+            memset(fired + n_cells, 0, 64)
+            n_spikes += list_fired(
+                fired, segment.first, n_cells, &self.spikes[parity, worker.first_compartment + n_spikes]
             )
+        worker.n_spikes[parity] = n_spikes
         for i in range(worker.first_u_probe, worker.stop_u_probe):
             self.u_rows[t, i] = self.cells.u[self.u_probe[i]]
         for i in range(worker.first_v_probe, worker.stop_v_probe):

@@ -26,6 +26,7 @@ from emulator.program import Program
 CHUNK_SECONDS = 0.1  # so that Ctrl-C and the progress bar feel immediate
 CHUNK_BYTES = 64_000_000  # of recordings held between chunks
 MAX_THREADS = 64
+TRY_EVERY = 16  # chunks
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +72,16 @@ class Engine:
         }
         constant = ("u_retain", "v_retain", "bias", "threshold", "refractory")
         row_start, rows = visited_rows(program)
-        tables = self.state | {name: getattr(program, name) for name in constant}
-        tables |= {
+        self.tables = self.state | {name: getattr(program, name) for name in constant}
+        self.tables |= {
             "row_start": row_start,
             "rows": in_large_pages(rows),
             "synapses": in_large_pages(program.synapses),
             "blocks": visited_blocks(program),
             "segments": self._segments(),
         }
-        self.machine = Machine(tables, self._rules(), program.core_start, self._core_ranges())
+        self._teams = [[(0, program.n_cores)], self._core_ranges()]
+        self.machine = Machine(self.tables, self._rules(), program.core_start, self._teams[1])
 
     def reset(self) -> None:
         """Restore the state of the freshly loaded program."""
@@ -143,7 +145,7 @@ class Engine:
         OverflowPolicyError
             When `strict` and a sum wrapped around.
         """
-        done, chunk_steps = first_step, 16
+        done, chunk_steps, team = first_step, 16, _Team(self.threads)
         n_most = self._most_steps(len(u_probe) + len(v_probe))
         spike_buffer = np.empty(max(2 * self.program.n_sources, 1 << 18), np.uint32)
         with ThreadPoolExecutor(max(1, self.threads - 1)) as pool:
@@ -153,9 +155,12 @@ class Engine:
                     n = min(n, every - done % every)
                 if reset_every is not None and done % reset_every == 0:
                     self.reset()
+                self.machine.divide(self._teams[team.choose()])
                 start = perf_counter()
                 chunk = self._chunk(pool, done, n, schedule, spike_buffer, u_probe, v_probe, strict)
-                chunk_steps = _next_size(n, perf_counter() - start)
+                took = perf_counter() - start
+                team.took(took / max(1, len(chunk.active)))
+                chunk_steps = _next_size(n, took)
                 done += len(chunk.active)
                 if strict and chunk.n_overflows:
                     raise self._overflow(done)
@@ -190,7 +195,7 @@ class Engine:
             v,
             strict,
         )
-        others = [pool.submit(self.machine.work, k) for k in range(1, self.threads)]
+        others = [pool.submit(self.machine.work, k) for k in range(1, self.machine.n_workers)]
         self.machine.work(0)
         for other in others:
             other.result()
@@ -256,6 +261,35 @@ class Engine:
         parts = np.arange(1, self.threads) / self.threads
         bounds = [0, *begins[np.searchsorted(share, parts)].tolist(), n_cores]
         return [(bounds[k], max(bounds[k], bounds[k + 1])) for k in range(self.threads)]
+
+
+class _Team:
+    """Whether one worker or all do the next chunk: where no second core is free, or steps are short, one is faster.
+
+    Both are tried at first, and the slower again now and then, as a machine's load changes.
+    """
+
+    def __init__(self, n_workers: int) -> None:
+        self._n_workers = n_workers
+        self._seconds = [0.0, 0.0]  # a step took, alone and together
+        self._n_chunks = self._now = 0
+
+    def choose(self) -> int:
+        """Return 0 for one worker, 1 for all."""
+        if self._n_workers == 1:
+            return 0
+        alone, together = self._seconds
+        faster = int(together <= alone)
+        if self._n_chunks < 2:
+            self._now = 1 - self._n_chunks
+        else:
+            self._now = 1 - faster if self._n_chunks % TRY_EVERY == 0 else faster
+        self._n_chunks += 1
+        return self._now
+
+    def took(self, seconds_a_step: float) -> None:
+        """Note how long the chosen ones took."""
+        self._seconds[self._now] = seconds_a_step
 
 
 def _next_size(n_steps: int, seconds: float) -> int:

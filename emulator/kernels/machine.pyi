@@ -26,6 +26,9 @@ class Machine:
         cached_synapses: int = ...,
         sorted_rows: int = ...,
     ) -> None: ...
+    def divide(self, core_ranges: Sequence[tuple[int, int]]) -> None:
+        """Give ranges of cores to workers, at most as many as there were first; between chunks."""
+
     def begin(
         self,
         n_steps: int,
