@@ -20,6 +20,12 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <sched.h>
+    #include <time.h>
+    static inline int64_t now_ns(void) {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return t.tv_sec * 1000000000LL + t.tv_nsec;
+    }
     typedef struct { int32_t arrived; int32_t generation; } meeting_t;
 
     /* Spin briefly, then let others run: on a shared machine the other worker may have no core at all. */
@@ -39,6 +45,7 @@ cdef extern from *:
         int32_t arrived
         int32_t generation
     void meet(meeting_t *meeting, int32_t n_workers) nogil
+    int64_t now_ns() nogil
 
 cdef enum:
     CACHED_SYNAPSES = 1 << 18      # of which all rows are quickly at hand in any order
@@ -129,6 +136,8 @@ cdef class Machine:
     cdef int32_t[::1] u_probe, v_probe
     cdef int32_t[:, ::1] u_rows, v_rows
     cdef readonly int64_t steps_done
+    cdef public bint clocked       # whether the first worker adds up how long it delivers
+    cdef readonly int64_t delivery_ns
 
     def __init__(
         self, dict tables, dict rules, const int32_t[::1] core_start, core_ranges,
@@ -194,10 +203,10 @@ cdef class Machine:
         for i in range(self.n_sources):
             most = max(most, <int64_t>row_start[i + 1] - row_start[i])
         cdef uint32_t[:, ::1] start = np.zeros((self.n_workers, n_blocks), np.uint32)
-        cdef int64_t[:, ::1] rows = np.zeros((self.n_workers, most), np.int64)
+        cdef int64_t[:, ::1] rows = np.zeros((self.n_workers, 2 * most), np.int64)
         for k in range(self.n_workers):
             self.workers[k].sorter = Sorter(
-                &start[k, 0], <Row *>&rows[k, 0], most, <int32_t>n_blocks, 0
+                &start[k, 0], <Row *>&rows[k, 0], <Row *>&rows[k, most], most, <int32_t>n_blocks, 0
             )
         self._keep = (self._keep, start, rows)
 
@@ -265,7 +274,11 @@ cdef class Machine:
             meet(&self.meeting, self.n_workers)
             if self.strict and self._overflowed():
                 break
+            if k == 0 and self.clocked:
+                self.delivery_ns -= now_ns()
             self._deliver(&self.workers[k], t, parity)
+            if k == 0 and self.clocked:
+                self.delivery_ns += now_ns()
             if k == 0:
                 self._record(t, parity, recorded)
             recorded += self._count(parity) + self.input_start[t + 1] - self.input_start[t]

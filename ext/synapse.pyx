@@ -25,7 +25,8 @@ cdef extern from *:
     void PREFETCH_WORDS(const uint32_t *first, int32_t n) nogil
 
 cdef enum:
-    AHEAD = 8                      # rows, or spikes, whose memory is asked for before it is needed
+    AHEAD = 16                     # spikes whose rows are asked for before they are needed
+    ROWS_AHEAD = 12                # rows, likewise
 
 
 cdef inline void add_row(
@@ -71,27 +72,27 @@ cdef int64_t deliver_sorted(
 
     Pays where synapses and accumulators do not fit the cache: rows of a step are then spread over all memory.
     """
-    cdef int64_t n_events = 0, i = 0, first, n_rows, k, r
+    cdef int64_t n_events = 0, i = 0, n_rows, r
     cdef int32_t b, n_blocks = sorter.n_blocks
     cdef uint32_t total, count
     cdef const Row *row
     cdef const Row *stop
+    cdef Row *rows = sorter.sorted_rows
     while i < n_sources:
-        first = i
         n_rows = 0
         memset(sorter.start, 0, n_blocks * sizeof(uint32_t))
         while i < n_sources:               # as many spikes as there is room for
-            r = synapses.row_start[sources[i] + 1] - synapses.row_start[sources[i]]
-            if n_rows + r > sorter.room:
+            row = &synapses.rows[synapses.row_start[sources[i]]]
+            stop = &synapses.rows[synapses.row_start[sources[i] + 1]]
+            if n_rows + (stop - row) > sorter.room:
                 break
             if i + 2 * AHEAD < n_sources:
                 PREFETCH(&synapses.row_start[sources[i + 2 * AHEAD]])
                 PREFETCH(&synapses.rows[synapses.row_start[sources[i + AHEAD]]])
-            row = &synapses.rows[synapses.row_start[sources[i]]]
-            stop = row + r
             while row != stop:
                 if sorter.all_mine or is_mine(synapses, row, first_core, stop_core):
                     sorter.start[row.block] += 1
+                    sorter.rows[n_rows] = row[0]
                     n_rows += 1
                 row += 1
             i += 1
@@ -100,20 +101,16 @@ cdef int64_t deliver_sorted(
             count = sorter.start[b]
             sorter.start[b] = total
             total += count
-        for k in range(first, i):
-            row = &synapses.rows[synapses.row_start[sources[k]]]
-            stop = &synapses.rows[synapses.row_start[sources[k] + 1]]
-            while row != stop:
-                if sorter.all_mine or is_mine(synapses, row, first_core, stop_core):
-                    sorter.rows[sorter.start[row.block]] = row[0]
-                    sorter.start[row.block] += 1
-                row += 1
-        for r in range(min(AHEAD, n_rows)):
-            PREFETCH_WORDS(&synapses.packed[sorter.rows[r].start], sorter.rows[r].length)
         for r in range(n_rows):
             row = &sorter.rows[r]
-            if r + AHEAD < n_rows:
-                PREFETCH_WORDS(&synapses.packed[row[AHEAD].start], row[AHEAD].length)
+            rows[sorter.start[row.block]] = row[0]
+            sorter.start[row.block] += 1
+        for r in range(min(ROWS_AHEAD, n_rows)):
+            PREFETCH_WORDS(&synapses.packed[rows[r].start], rows[r].length)
+        for r in range(n_rows):
+            row = &rows[r]
+            if r + ROWS_AHEAD < n_rows:
+                PREFETCH_WORDS(&synapses.packed[row[ROWS_AHEAD].start], row[ROWS_AHEAD].length)
             add_row(row, &synapses.blocks[row.block], &synapses.packed[row.start], accumulators, slot)
             n_events += row.length
     return n_events

@@ -16,6 +16,8 @@ class Machine:
     n_events: int
     n_overflows: int
     overflow_segment: int
+    clocked: bool
+    delivery_ns: int
 
     def __init__(
         self,

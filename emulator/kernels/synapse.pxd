@@ -14,7 +14,8 @@ cdef int64_t deliver(
 
 cdef struct Sorter:                # of one worker: the rows of some spikes, by block
     uint32_t *start                # (n_blocks,)
-    Row *rows
+    Row *rows                      # (room,) as they come
+    Row *sorted_rows               # (room,)
     int64_t room                   # at least the rows of any source
     int32_t n_blocks
     int32_t all_mine               # whether the worker owns all cores

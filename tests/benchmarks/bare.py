@@ -28,36 +28,63 @@ def _pointers(*arrays: np.ndarray) -> list[ctypes.c_void_p]:
     return [ctypes.c_void_p(array.ctypes.data) for array in arrays]
 
 
-def seconds_a_step_to_walk(library, engine: Engine, spikes: list[np.ndarray]) -> tuple[float, int]:
-    """Return the time to add the rows of a step's spikes, as a median over steps, and all synaptic events.
+class Bare:
+    """Bare loops over the arrays of an engine; its state is copied.
 
-    The rows are listed and sorted by block before the clock starts.
+    Parameters
+    ----------
+    library : ctypes.CDLL
+        From `compiled`.
+    engine : Engine
+        Whose tables are walked.
     """
-    tables, times, n_events = engine.tables, [], 0
-    start = tables["row_start"].astype(np.int64)
-    out = tables["accumulators"][0].copy()
-    for source in spikes:
-        length = start[source + 1] - start[source]
-        before = np.cumsum(length) - length
-        rows = tables["rows"][np.arange(length.sum()) + np.repeat(start[source] - before, length)]
-        rows = rows[np.argsort(rows["block"], kind="stable")]
-        listed, packed, blocks, target = _pointers(rows, tables["synapses"], tables["blocks"], out)
+
+    def __init__(self, library: ctypes.CDLL, engine: Engine) -> None:
+        self.library, self.tables = library, engine.tables
+        self._start = self.tables["row_start"].astype(np.int64)
+        state = {name: array.reshape(-1).copy() for name, array in engine.state.items()}
+        self._n = len(state["u"])
+        self._input = state["accumulators"]
+        self._fired = np.zeros(self._n, np.uint8)
+        self._state = state
+        self._arguments = [
+            *_pointers(state["u"], state["v"], state["refractory_left"]),
+            *_pointers(*(self.tables[name] for name in LIF_TABLES)),
+            *_pointers(self._input, self._fired),
+        ]
+
+    def update(self) -> float:
+        """Return the seconds of one pass over the state of all compartments."""
         began = perf_counter()
-        n_events += library.walk(listed, ctypes.c_int64(len(rows)), packed, blocks, target)
-        times.append(perf_counter() - began)
-    return median(times), n_events
+        self.library.update(*self._arguments, ctypes.c_int64(self._n))
+        return perf_counter() - began
+
+    def walk(self, source: np.ndarray) -> tuple[float, int]:
+        """Return the seconds of adding the rows of some spikes, and the synaptic events.
+
+        The rows are listed and sorted by block before the clock starts.
+        """
+        length = self._start[source + 1] - self._start[source]
+        before = np.cumsum(length) - length
+        index = np.arange(length.sum()) + np.repeat(self._start[source] - before, length)
+        rows = self.tables["rows"][index]
+        rows = rows[np.argsort(rows["block"], kind="stable")]
+        packed, blocks = self.tables["synapses"], self.tables["blocks"]
+        self.update()  # as between the steps of a run, which leave nothing of the synapses in the cache
+        listed, *others = _pointers(rows, packed, blocks, self._input)
+        began = perf_counter()
+        n_events = self.library.walk(listed, ctypes.c_int64(len(rows)), *others)
+        return perf_counter() - began, n_events
+
+
+def seconds_a_step_to_walk(library, engine: Engine, spikes: list[np.ndarray]) -> tuple[float, int]:
+    """Return the median time of a step's walk, and all synaptic events."""
+    bare = Bare(library, engine)
+    walks = [bare.walk(source) for source in spikes]
+    return median(seconds for seconds, _ in walks), sum(n for _, n in walks)
 
 
 def seconds_to_update(library, engine: Engine, n_repeats: int) -> float:
-    """Return the time of a pass over the state of all compartments, as a median."""
-    state = {name: array.reshape(-1).copy() for name, array in engine.state.items()}
-    n, times = len(state["u"]), []
-    fired = np.zeros(n, np.uint8)
-    changing = _pointers(state["u"], state["v"], state["refractory_left"])
-    constant = _pointers(*(engine.tables[name] for name in LIF_TABLES))
-    others = _pointers(state["accumulators"], fired)
-    for _ in range(n_repeats):
-        began = perf_counter()
-        library.update(*changing, *constant, *others, ctypes.c_int64(n))
-        times.append(perf_counter() - began)
-    return median(times)
+    """Return the median time of a pass over the state of all compartments."""
+    bare = Bare(library, engine)
+    return median(bare.update() for _ in range(n_repeats))
