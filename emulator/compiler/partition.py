@@ -100,7 +100,8 @@ def partition(network: Network, chip: Chip, neurons_per_core: int | None) -> lis
                 start, length, load = stop, stop - start, after
             if start < population.size:
                 core, load = core + 1, Load()
-                reasons.setdefault(name, Counter())[why.partition(":")[0]] += 1
+                if why:  # nothing is full where the user said how many neurons a core has
+                    reasons.setdefault(name, Counter())[why.partition(":")[0]] += 1
     segments = _cut_axons_out(network, chip, segments)
     n_cores = 1 + max((s[3] for s in segments), default=-1)
     if n_cores > chip.mesh.n_cores:

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -334,3 +336,65 @@ def test_what_is_no_population_is_named():
     what = "'a' is no population; give what `input` and `population` return"
     assert message_of(net.connect, "a", a, weights=[[2]]) == what
     assert message_of(net.probe, "a", "u") == what
+
+
+# Chunks
+
+
+def chunks_of(pre, post, weights, delays=None, size=7):
+    for first in range(0, len(pre), size):
+        part = slice(first, first + size)
+        chunk = (pre[part], post[part], weights[part])
+        yield chunk if delays is None else (*chunk, delays[part])
+
+
+def test_an_iterator_of_chunks_is_the_same_as_whole_arrays():
+    rng = np.random.default_rng(4)
+    pre, post = rng.integers(0, 5, 40), rng.integers(0, 6, 40)
+    delays = rng.integers(0, 9, 40)
+    for weights in (2 * rng.integers(-127, 127, 40), rng.normal(size=40)):
+        real = weights.dtype.kind == "f"
+        for late in (None, delays):
+            nets = [Network("n"), Network("n")]
+            for net, whole in zip(nets, (True, False), strict=True):
+                a = net.population("a", 5, **({"threshold": 1.0} if real else {"vth_mant": 5}))
+                b = net.population("b", 6, **({"threshold": 1.0} if real else {"vth_mant": 5}))
+                if whole:
+                    net.connect(
+                        a, b, weights=(pre, post, weights), delay=3 if late is None else late
+                    )
+                else:
+                    net.connect(
+                        a,
+                        b,
+                        weights=chunks_of(pre, post, weights, late),
+                        delay=3 if late is None else 0,
+                    )
+            one, two = (net.projections[0] for net in nets)
+            for name in ("pre", "post", "weights", "delays"):
+                assert np.array_equal(getattr(one, name), getattr(two, name)), name
+                assert np.asarray(getattr(one, name)).dtype == np.asarray(getattr(two, name)).dtype
+
+
+def test_no_chunks_are_no_synapses():
+    net = Network("n")
+    a = net.population("a", 5, vth_mant=5)
+    assert len(net.connect(a, a, weights=iter(())).pre) == 0
+
+
+@pytest.mark.parametrize(
+    ("chunks", "delay", "message"),
+    [
+        ([(np.array([0]), np.array([9]), np.array([2]))], 0, "chunk 0: post indices are 9 to 9; allowed: 0 to 4"),
+        ([(np.array([0]), np.array([1]), np.array([2])), (1, 2)], 0, "chunk 1 of the weights is a tuple of 2"),
+        ([np.zeros(3)], 0, "chunk 0 of the weights is ndarray"),
+        ([(np.array([0]), np.array([1]), np.array([2]))], np.array([1]), "delay is an array; with chunks"),
+        ([(np.array([0]), np.array([1]), np.array([2]), np.array([99]))], 0, "chunk 0: delay is 99 to 99 steps"),
+        ([(np.array([0]), np.array([1]), np.array([3]))], 0, "weight 3 is odd"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_chunks(chunks, delay, message):
+    net = Network("n")
+    a = net.population("a", 5, vth_mant=5)
+    with pytest.raises(NetworkError, match=re.escape(message)):
+        net.connect(a, a, weights=iter(chunks), delay=delay)
