@@ -1,6 +1,10 @@
 """The table that `make bench` ends with: our figure beside that of the bare loop from the same run."""
 
+import os
+import platform
 import shutil
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -9,6 +13,8 @@ from rich.table import Table
 from tests.benchmarks.bare import compiled
 
 COLUMNS = ("workload", "ours", "bare loop", "ratio", "bytes a synapse")
+FILE = "BENCH_TABLE"  # environment variable: a file whose table is renewed
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _lines: list[dict] = []
 
 
@@ -49,4 +55,28 @@ def pytest_terminal_summary():
         table.add_row(
             *(c or "" for c in cells), *("" if n is None else f"{n:.2f}" for n in numbers)
         )
-    Console(width=110).print(table)
+    Console(width=120).print(table)
+    if FILE in os.environ:
+        write_table(Path(os.environ[FILE]))
+
+
+def write_table(path: Path) -> None:
+    """Put the lines into the file's table: Markdown between two comments, with the machine it comes from."""
+    head, rule = f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"
+    shown = [
+        ["" if v is None else f"{v:.2f}" if isinstance(v, float) else v for v in line.values()]
+        for line in _lines
+    ]
+    where = f"{_processor()}, {os.cpu_count()} cores, Linux, Python {platform.python_version()}."
+    table = "\n".join([where, "", head, rule, *(f"| {' | '.join(cells)} |" for cells in shown)])
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    path.write_text(f"{before}{begin}\n{table}\n{end}{after}")
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
