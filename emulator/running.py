@@ -58,7 +58,13 @@ class Session:
         """
         plan, standing = self.plan, self.standing
         with ExitStack() as stack:
-            timer = start_timing(self.engine.program, self.chip, plan.timing, self.engine.threads)
+            timer = start_timing(
+                self.engine.program,
+                self.chip,
+                plan.timing,
+                self.engine.threads,
+                first_step=standing.step,
+            )
             if timer is not None:
                 stack.enter_context(timer)
             interrupted = stack.enter_context(ctrl_c())

@@ -1,6 +1,7 @@
 """Cycle timing: equal to the oracle in every step, never below the analytic bound, the same for any workers."""
 
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from emulator import Emulator, Network, compile_network, load_chip
 from emulator.errors import RunError
 from emulator.noc.mesh import mesh_settings
-from emulator.timing import CORE_ARRAYS, CycleTimer, time_run
+from emulator.timing import CORE_ARRAYS, CycleTimer, start_timing, time_run
 from tests.oracle import pipeline as oracle
 from tests.strategies import cases
 from tests.test_contracts import scattered
@@ -90,6 +91,67 @@ def test_the_number_of_workers_and_pieces_changes_nothing(case, chip, workers, d
             spikes = run.spike_source[start[first] : start[stop]]
             timer.submit(start[first : stop + 1] - start[first], spikes, run.active[first:stop])
         assert timer.take() == run.timing
+
+
+@given(cases(), chips(), st.sampled_from(["cycle", "analytic"]), st.data())
+def test_a_run_timed_in_two_halves_is_the_run_timed_at_once(case, chip, mode, data):
+    program = compile_network(case.network, chip)
+    run = Emulator(chip, program).run(case.steps, inputs=case.inputs, timing=mode)
+    start = np.searchsorted(run.spike_step, np.arange(case.steps + 1)).astype(np.int64)
+    cut = data.draw(st.integers(0, case.steps))
+    with start_timing(program, chip, mode) as timer:
+        timer.submit(start[: cut + 1], run.spike_source, run.active[:cut])
+        first = timer.take()
+        timer.submit(start[cut:], run.spike_source, run.active[cut:])
+        second = timer.take()
+        assert timer.take().n_steps == 0
+    assert (first.n_steps, second.n_steps) == (cut, case.steps - cut)
+    assert first.then(second) == run.timing
+    alone = (case.steps - cut, run.spike_step[start[cut] :] - cut, run.spike_source[start[cut] :])
+    assert second == time_run(program, chip, *alone, run.active[cut:], mode=mode)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mode": "analytic"}, "mode is cycle and then analytic"),
+        ({"clock_mhz": 1.5}, r"clock_mhz is [\d.]+ and then 1.5"),
+        ({"barrier_cycles": 1}, r"barrier_cycles is \d+ and then 1"),
+        ({"bottleneck_names": ("a", "b")}, "bottleneck_names is "),
+    ],
+)
+def test_timings_of_different_runs_do_not_follow_each_other(changes, message):
+    chip = load_chip("tiny")
+    timing = Emulator(chip, compile_network(spiking(), chip)).run(3).timing
+    with pytest.raises(ValueError, match=message):
+        timing.then(replace(timing, **changes))
+
+
+def test_trees_that_a_flit_cannot_tell_apart_are_an_error_of_their_step(monkeypatch):
+    chip = load_chip("tiny", {"mesh.multicast": "tree"})
+    net = Network("late")
+    source, cells = net.input("in", 2), net.population("cells", 2, vth_mant=1)
+    net.connect(source, cells, weights=[[2, 0], [0, 2]])
+    program = compile_network(net, chip)
+    run = Emulator(chip, program).run(9, {"in": [[7, 0]]})
+    start = np.searchsorted(run.spike_step, np.arange(10)).astype(np.int64)
+    monkeypatch.setattr("emulator.timing.cycle.MOST_BRANCHES", 1)
+
+    def time(timer, first, stop):
+        # Whichever of the two comes after the worker's error raises it.
+        timer.submit(start[first : stop + 1], run.spike_source, run.active[first:stop])
+        return timer.take()
+
+    message = "step 7: its multicast trees have more than 1 branches"
+    with start_timing(program, chip, "cycle") as timer:
+        assert time(timer, 0, 5).n_steps == 5
+        with pytest.raises(RunError, match=message):
+            time(timer, 5, 9)
+    with (
+        start_timing(program, chip, "cycle", first_step=5) as timer,
+        pytest.raises(RunError, match=message),
+    ):
+        time(timer, 5, 9)
 
 
 def test_a_stuck_mesh_is_an_error_with_its_state(monkeypatch):

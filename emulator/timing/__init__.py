@@ -35,6 +35,7 @@ def start_timing(
     mode: TimingMode,
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
+    first_step: int = 0,
 ) -> AnalyticTimer | CycleTimer | None:
     """Return what steps are submitted to as they are computed; use it in a `with` statement.
 
@@ -50,9 +51,11 @@ def start_timing(
         Threads of cycle timing; the result does not depend on them.
     progress : callable, optional
         Called with the number of steps timed.
+    first_step : int
+        Number of the first step that will be submitted, for messages: not 0 in a run that is resumed.
     """
     if mode == "cycle":
-        return CycleTimer(program, chip, workers, progress)
+        return CycleTimer(program, chip, workers, progress, first_step)
     return AnalyticTimer(program, chip, progress) if mode == "analytic" else None
 
 

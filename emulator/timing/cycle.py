@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from emulator.chip import Chip
 from emulator.errors import RunError
 from emulator.kernels import pipeline
+from emulator.kernels.analytic import Trees
+from emulator.kernels.router import BRANCH
 from emulator.noc.mesh import mesh_settings, stuck_message
 from emulator.program import Program
 from emulator.timing.analytic import (
@@ -27,15 +29,77 @@ from emulator.timing.analytic import (
     tiles_used,
 )
 from emulator.timing.result import Timing
-from emulator.timing.traffic import traffic
+from emulator.timing.traffic import Traffic, traffic
 
 PIECE_SPIKES = 20_000
 """Spikes that a worker times in one go: about a tenth of a second."""
 PIECE_STEPS = 2_000
 AHEAD = 4
 """Pieces for each worker that may wait; `submit` waits until there are no more."""
+MOST_BRANCHES = 1 << 24
+"""Branches of multicast trees that a flit can tell apart."""
 
 Piece = tuple[NDArray[np.int64], NDArray[np.uint8]]
+
+
+class _Worker:
+    """What times steps in one thread: a mesh with its cores, and the trees that packets follow."""
+
+    def __init__(
+        self, program: Program, chip: Chip, sent: Traffic, costs: NDArray[np.int64]
+    ) -> None:
+        mesh = chip.mesh
+        self.chip, self.trees = chip, None
+        root, branches = np.empty(0, np.uint32), np.empty(0, BRANCH)
+        if mesh.multicast == "tree":
+            sources = (sent.entry_start, sent.entries, sent.source_tile)
+            shape = (mesh.width, mesh.height, mesh.cores_per_tile)
+            self.trees = Trees(*sources, *shape, MOST_BRANCHES)
+            root, branches = self.trees.root, self.trees.branches  # rewritten in place
+        self.timer = pipeline.Timer(
+            mesh_settings(chip),
+            costs,
+            program.n_cores,
+            mesh.cores_per_tile,
+            flits_per_packet(chip),
+            sent.entry_start,
+            sent.entries,
+            segment_table(program),
+            sent.source_tile,
+            root,
+            branches,
+        )
+
+    def time(
+        self,
+        spike_start: NDArray[np.int64],
+        spike_source: NDArray[np.uint32],
+        active: NDArray[np.uint32],
+        steps: range,
+        before: int,
+    ) -> Piece:
+        """Return cycles and bottleneck of some steps, the first of which is step `before` of the run."""
+        cycles, bottleneck = np.zeros(len(steps), np.int64), np.zeros(len(steps), np.uint8)
+        number = before - steps.start  # of a step in the run
+        first = steps.start
+        while first < steps.stop:
+            stop = steps.stop
+            if self.trees is not None:
+                stop = self.trees.plant(spike_start, spike_source, first, stop)
+            if stop == first:
+                raise RunError(
+                    f"step {number + first}: its multicast trees have more than {MOST_BRANCHES:,} branches, which is "
+                    "all that a flit can tell apart; mesh.multicast 'none' or analytic timing has no such limit"
+                )
+            done = slice(first - steps.start, stop - steps.start)
+            stuck = self.timer.time_steps(
+                first, stop, spike_start, spike_source, active, cycles[done], bottleneck[done]
+            )
+            if stuck >= 0:
+                where = stuck_message(self.chip, self.timer.occupied())
+                raise RunError(f"step {number + stuck}: {where}")
+            first = stop
+        return cycles, bottleneck
 
 
 class CycleTimer:
@@ -51,6 +115,8 @@ class CycleTimer:
         Threads.
     progress : callable, optional
         Called with the number of steps timed.
+    first_step : int
+        Number of the first step that will be submitted, for messages: not 0 in a run that is resumed.
     """
 
     def __init__(
@@ -59,6 +125,7 @@ class CycleTimer:
         chip: Chip,
         workers: int = 1,
         progress: Callable[[int], None] | None = None,
+        first_step: int = 0,
     ) -> None:
         self.program, self.chip, self.progress = program, chip, progress
         self.barrier = barrier_cycles(chip, tiles_used(program, chip))
@@ -68,29 +135,18 @@ class CycleTimer:
             cycles("packet"), self.barrier, chip.mesh.input_queue_packets,
         ]  # fmt: skip
         sent = traffic(program, chip)
-        self._timers = [
-            pipeline.Timer(
-                mesh_settings(chip),
-                np.asarray(costs, np.int64),
-                program.n_cores,
-                chip.mesh.cores_per_tile,
-                flits_per_packet(chip),
-                sent.entry_start,
-                sent.entries,
-                segment_table(program),
-                sent.source_tile,
-                sent.root,
-                sent.branches,
-            )
+        self._workers = [
+            _Worker(program, chip, sent, np.asarray(costs, np.int64))
             for _ in range(max(1, workers))
         ]
-        self._free: SimpleQueue[pipeline.Timer] = SimpleQueue()
-        for timer in self._timers:
-            self._free.put(timer)
+        self._timers = [worker.timer for worker in self._workers]
+        self._free: SimpleQueue[_Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._free.put(worker)
         self._pool = ThreadPoolExecutor(len(self._timers))
         self._waiting: deque[Future[Piece]] = deque()
         self._done: list[Piece] = []
-        self._n_submitted = self._n_timed = 0
+        self._next_step, self._n_timed = first_step, 0
         self._taken: dict[str, NDArray[np.int64]] = {}
 
     def __enter__(self) -> Self:
@@ -127,9 +183,9 @@ class CycleTimer:
                 np.searchsorted(spike_start, spike_start[first] + PIECE_SPIKES, side="right") - 1
             )
             stop = int(min(max(enough, first + 1), first + PIECE_STEPS, len(active)))
-            piece = (spike_start, spike_source, active, first, stop, self._n_submitted)
+            piece = (spike_start, spike_source, active, first, stop, self._next_step)
             self._waiting.append(self._pool.submit(self._time, *piece))
-            self._n_submitted += stop - first
+            self._next_step += stop - first
             first = stop
             self._collect(AHEAD * len(self._timers))
 
@@ -199,18 +255,11 @@ class CycleTimer:
         stop: int,
         before: int,
     ) -> Piece:
-        timer = self._free.get()
+        worker = self._free.get()
         try:
-            cycles, bottleneck = np.zeros(stop - first, np.int64), np.zeros(stop - first, np.uint8)
-            stuck = timer.time_steps(
-                first, stop, spike_start, spike_source, active, cycles, bottleneck
-            )
-            if stuck >= 0:
-                where = stuck_message(self.chip, timer.occupied())
-                raise RunError(f"step {before + stuck - first}: {where}")
+            return worker.time(spike_start, spike_source, active, range(first, stop), before)
         finally:
-            self._free.put(timer)
-        return cycles, bottleneck
+            self._free.put(worker)
 
     def _collect(self, n_left: int) -> None:
         """Take pieces in order until at most `n_left` are not done; report how many steps that is."""

@@ -1,4 +1,4 @@
-"""What each source of a program sends on a chip: entries by destination core, and the tree along which they travel.
+"""What each source of a program sends on a chip: entries by destination core.
 
 Both timing models and the counters stand on these tables, which follow from the program and the chip alone.
 """
@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
+from emulator.errors import ProgramError, RunError
 from emulator.kernels.pipeline import ENTRY
-from emulator.kernels.router import BRANCH
 from emulator.program import Program
 
-LOCAL = 4
-MAX_BRANCHES = 1 << 24
+PIECE_ROWS = 1 << 16
+"""Rows worked on at a time: what is made of them stays in the cache."""
+MOST_SERVICE = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -29,45 +30,87 @@ class Traffic:
         Destination core and the cycles for which the packet keeps its receive path busy, by core.
     source_core, source_tile : (n_sources,) int32
         Where the source is (-1: the host) and where its packets enter the mesh.
-    root : (n_sources,) uint32
-        The branch at which the source's multicast tree begins; all 0 without trees.
-    branches : (n_branches,) BRANCH
-        Nodes of the trees; empty without trees.
     """
 
     entry_start: NDArray[np.int64]
     entries: NDArray[np.void]
     source_core: NDArray[np.int32]
     source_tile: NDArray[np.int32]
-    root: NDArray[np.uint32]
-    branches: NDArray[np.void]
 
 
 def traffic(program: Program, chip: Chip) -> Traffic:
-    """Return what each source of a program sends on a chip."""
-    rows, blocks = program.rows, program.blocks
-    core = blocks[rows["block"], 0]
-    words = row_words(rows["length"], blocks[rows["block"], 3], chip)
-    cycles = chip.service_cycles
-    work = words * cycles("synapse_word") + rows["length"] * np.int64(cycles("synaptic_event"))
-    start = program.row_start.astype(np.int64)
-    source = np.repeat(np.arange(program.n_sources, dtype=np.int64), np.diff(start))
-    first = np.ones(len(rows), bool)
-    first[1:] = (core[1:] != core[:-1]) | (source[1:] != source[:-1])
-    begins = np.flatnonzero(first)
-    entries = np.zeros(len(begins), ENTRY)
-    entries["core"] = core[begins]
-    entries["service"] = cycles("axon_in") + (
-        np.add.reduceat(work, begins) if len(begins) else np.empty(0, np.int64)
+    """Return what each source of a program sends on a chip.
+
+    Raises
+    ------
+    ProgramError
+        When the rows of a source are not by core.
+    RunError
+        When a packet keeps its core busy for more cycles than are counted.
+    """
+    n_sources, row_start = program.n_sources, program.row_start
+    service = _Service(program, chip)
+    entry_start = np.zeros(n_sources + 1, np.int64)
+    entries = np.empty(len(program.rows), ENTRY)  # takes no memory where nothing is written
+    first = n_entries = 0
+    while first < n_sources:
+        enough = int(np.searchsorted(row_start, int(row_start[first]) + PIECE_ROWS, side="right"))
+        stop = min(max(enough - 1, first + 1), n_sources)
+        starts, core, work = _entries(program, service, first, stop)
+        entry_start[first:stop] = n_entries + starts
+        part = entries[n_entries : n_entries + len(core)]
+        part["core"], part["service"] = core, work
+        n_entries += len(core)
+        first = stop
+    entry_start[n_sources:] = n_entries
+    return Traffic(
+        entry_start, entries[:n_entries], source_cores(program), source_tiles(program, chip)
     )
-    entry_start = np.searchsorted(begins, start).astype(np.int64)
-    tiles = source_tiles(program, chip)
-    root, branches = np.zeros(program.n_sources, np.uint32), np.empty(0, BRANCH)
-    if chip.mesh.multicast == "tree":
-        root, branches = _trees(
-            entry_start, entries["core"] // chip.mesh.cores_per_tile, tiles, chip.mesh.width
+
+
+class _Service:
+    """The cycles that a row of a block and length keeps its core's receive path busy, from one table."""
+
+    def __init__(self, program: Program, chip: Chip) -> None:
+        bits, kind = np.unique(program.blocks[:, 3], return_inverse=True)
+        n_lengths = int(program.rows["length"].max(initial=0)) + 1
+        length = np.arange(n_lengths)
+        cycles = chip.service_cycles
+        words = row_words(length, bits[:, None], chip)
+        self._cycles = (words * cycles("synapse_word") + length * cycles("synaptic_event")).ravel()
+        self._first = kind.reshape(-1) * n_lengths
+        self.look_up = cycles("axon_in")
+
+    def of(self, rows: NDArray[np.void]) -> NDArray[np.int64]:
+        """Return the cycles of rows."""
+        place: NDArray[np.int64] = self._first[rows["block"]] + rows["length"]
+        return self._cycles[place]
+
+
+def _entries(
+    program: Program, service: _Service, first: int, stop: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+    """Return where the entries of some sources begin, and core and cycles of each entry."""
+    start = program.row_start[first : stop + 1].astype(np.int64)
+    rows, start = program.rows[start[0] : start[-1]], start[:-1] - start[0]
+    core, work = program.blocks[rows["block"], 0], service.of(rows)
+    of_source = np.zeros(len(rows) + 1, bool)
+    of_source[start] = True  # of sources without rows: that of the next one
+    begins = of_source[:-1].copy()
+    begins[1:] |= core[1:] != core[:-1]
+    if np.any((core[1:] < core[:-1]) & ~of_source[1:-1]):
+        raise ProgramError("program: the rows of a source are not by core")
+    place = np.flatnonzero(begins)
+    if len(place) < len(rows):
+        core, work = core[place], np.add.reduceat(work, place)
+        start = np.searchsorted(place, start).astype(np.int64)
+    work += service.look_up
+    if work.max(initial=0) > MOST_SERVICE:
+        raise RunError(
+            f"a packet keeps core {core[work.argmax()]} busy for {work.max():,} cycles; "
+            f"at most {MOST_SERVICE:,} can be counted"
         )
-    return Traffic(entry_start, entries, source_cores(program), tiles, root, branches)
+    return start, core, work
 
 
 def row_words(
@@ -99,52 +142,3 @@ def source_cores(program: Program) -> NDArray[np.int32]:
         np.arange(program.n_cores, dtype=np.int32), np.diff(program.core_start)
     )
     return cores
-
-
-def _trees(
-    entry_start: NDArray[np.int64],
-    tile: NDArray[np.int32],
-    source_tile: NDArray[np.int32],
-    width: int,
-) -> tuple[NDArray[np.uint32], NDArray[np.void]]:
-    """Return each source's root and the branches of all trees; sources with the same way share a tree."""
-    made: dict[tuple[int, bytes], int] = {}
-    root = np.zeros(len(source_tile), np.uint32)
-    nodes: list[tuple[int, int]] = []
-    for source in np.flatnonzero(np.diff(entry_start)).tolist():
-        tiles = np.unique(tile[entry_start[source] : entry_start[source + 1]])
-        key = int(source_tile[source]), tiles.tobytes()
-        if key not in made:
-            made[key] = _plant(nodes, key[0], tiles.tolist(), width)
-        root[source] = made[key]
-    assert len(nodes) <= MAX_BRANCHES, "more branches than a flit can tell apart"
-    return root, np.array(nodes, BRANCH)
-
-
-def _plant(nodes: list[tuple[int, int]], at: int, tiles: list[int], width: int) -> int:
-    """Add the XY tree from a tile to others; return its first branch. A delivery is numbered as its tile in `tiles`."""
-    root = len(nodes)
-    nodes.append((0, 0))
-    waiting = [(root, at, list(enumerate(tiles)))]
-    for node, here, ends in waiting:  # grows while it is walked: breadth first
-        by_port: dict[int, list[tuple[int, int]]] = {}
-        for number, tile in ends:
-            by_port.setdefault(port_towards(here, tile, width), []).append((number, tile))
-        nodes[node] = sum(1 << port for port in by_port), len(nodes)
-        for port in sorted(by_port):
-            if port == LOCAL:
-                nodes.append((0, by_port[port][0][0]))
-            else:
-                waiting.append((len(nodes), here + (1, -1, width, -width)[port], by_port[port]))
-                nodes.append((0, 0))
-    return root
-
-
-def port_towards(here: int, tile: int, width: int) -> int:
-    """Return the port by which XY routing leaves a tile: +x, -x, +y, -y, or the terminal."""
-    dx, dy = tile % width - here % width, tile // width - here // width
-    if dx:
-        return 0 if dx > 0 else 1
-    if dy:
-        return 2 if dy > 0 else 3
-    return LOCAL

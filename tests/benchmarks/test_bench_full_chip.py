@@ -14,8 +14,9 @@ import pytest
 
 from emulator import Emulator, Network, Program, compile_network, load_chip
 from emulator.engine import spike_schedule
+from emulator.observe.checkpoint import CHECKPOINT, Plan, Standing
 from emulator.observe.records import Part
-from emulator.observe.writing import new_run_folder
+from emulator.observe.writing import new_run_folder, new_unfinished_folder
 from emulator.timing import start_timing
 from tests.benchmarks.bare import seconds_a_step_to_walk, seconds_to_update
 from tests.conftest import ROOT
@@ -239,3 +240,25 @@ def test_cycle_time(benchmark, line, whole):
 
     benchmark.pedantic(timed, rounds=3)
     line(f"{N_NEURONS:,} x 120, 1 %, cycle time", f"{median(rates) / 1e6:.1f} M flit-routers/s")
+
+
+def test_a_checkpoint(benchmark, line, whole, tmp_path):
+    steps = Steps(at_activity(whole, 0.01), 10)
+    engine, standing = steps.engine, Standing()
+    standing.state = engine.snapshot()
+    plan = Plan(steps=10, timing="off", seed=0, strict=False, checkpoint_every=1)
+    with new_unfinished_folder(
+        tmp_path / "run", engine.program, CHIP, plan, steps.schedule, standing
+    ) as writer:
+
+        def checkpoint() -> None:
+            standing.state = engine.snapshot()
+            writer.checkpoint(plan, standing, None)
+
+        benchmark.pedantic(checkpoint, rounds=5)
+        n_bytes = (writer.folder / CHECKPOINT).stat().st_size
+    assert n_bytes > 17 * engine.program.n_compartments
+    line(
+        f"{N_NEURONS:,} neurons, a checkpoint of {n_bytes / 1e6:.0f} MB",
+        f"{1e3 * benchmark.stats.stats.median:.0f} ms",
+    )
