@@ -25,6 +25,7 @@ from common import (
     delayed,
     driven,
     in_turns,
+    leaky,
     n_events,
     plain_network,
     print_table,
@@ -64,9 +65,7 @@ class Standalone:
         }
         by_name = {c.name: c for c in cells}
         connections = [self._connect(s, by_name[s.target]) for s in synapses]
-        network = brian2.Network(
-            *self.groups.values(), *self.monitors.values(), *connections
-        )
+        network = brian2.Network(*self.groups.values(), *self.monitors.values(), *connections)
         # A neuron is reset before the spikes of a step reach it, so that both sides lose none.
         network.schedule = ["start", "groups", "thresholds", "resets", "synapses", "end"]
         network.run(steps * ms)
@@ -104,10 +103,14 @@ def _group(cells: Cells, inputs: Spikes) -> brian2.SpikeGeneratorGroup | brian2.
     if cells.is_input:
         step, neuron = inputs[cells.name].T
         return brian2.SpikeGeneratorGroup(cells.size, neuron, step * ms)
-    registers = {name: getattr(cells, name) for name in ("u_retain", "v_retain", "bias", "threshold")}
+    registers = {
+        name: getattr(cells, name) for name in ("u_retain", "v_retain", "bias", "threshold")
+    }
     # What is the same for all neurons is a constant of the code and costs no memory access.
     shared = {name: float(x[0]) for name, x in registers.items() if np.ptp(x) == 0}
     own = {name: x for name, x in registers.items() if name not in shared}
+    if _is_leaky(cells):
+        return _leaky_group(cells, shared["bias"], shared["threshold"])
     if _is_instant(cells):
         variables, update = ["v"], "v += bias"
     else:
@@ -128,6 +131,35 @@ def _group(cells: Cells, inputs: Spikes) -> brian2.SpikeGeneratorGroup | brian2.
     return group
 
 
+def _is_leaky(cells: Cells) -> bool:
+    """Return whether u and v decay, alike in all neurons, so that differential equations say what happens."""
+    registers = (cells.u_retain, cells.v_retain, cells.bias, cells.threshold)
+    alike = all(np.ptp(register) == 0 for register in registers)
+    return alike and 0 < cells.u_retain[0] < cells.v_retain[0] < 1
+
+
+def _leaky_group(cells: Cells, bias: float, threshold: float) -> brian2.NeuronGroup:
+    """Return the neurons as Brian2's users write them: equations, which it integrates exactly."""
+    group = brian2.NeuronGroup(
+        cells.size,
+        """
+        du/dt = -u * rate_u : 1
+        dv/dt = -v * rate_v + (u + bias) / ms : 1
+        """,
+        threshold="v > threshold",
+        reset="v = 0",
+        method="exact",
+        namespace={
+            "rate_u": -np.log(cells.u_retain[0]) / ms,
+            "rate_v": -np.log(cells.v_retain[0]) / ms,
+            "bias": bias,
+            "threshold": threshold,
+        },
+    )
+    group.u, group.v = cells.u_init, cells.v_init
+    return group
+
+
 def compare(program: Program) -> Row:
     """Run a program on both sides."""
     steps = int(np.clip(NEURON_UPDATES // max(1, program.n_compartments), 100, 10_000))
@@ -136,9 +168,7 @@ def compare(program: Program) -> Row:
     emulator = Emulator(chip_of(program), program)
     with TemporaryDirectory() as directory:
         peer = Standalone(cells, synapses, inputs, steps, Path(directory))
-        ours, theirs = in_turns(
-            lambda: run_steps(emulator, steps, inputs), peer.run, program.name
-        )
+        ours, theirs = in_turns(lambda: run_steps(emulator, steps, inputs), peer.run, program.name)
     return Row(program.name, program.n_compartments, program.n_synapses, steps, ours, theirs)
 
 
@@ -149,7 +179,7 @@ def main() -> None:
         sys.exit()
     brian2.BrianLogger.log_level_error()
     brian2.set_device("cpp_standalone", build_on_run=False)
-    networks = (make(n) for n in SIZES for make in (autonomous, delayed, driven))
+    networks = (make(n) for n in SIZES for make in (leaky, autonomous, delayed, driven))
     programs = benchmark_programs(networks, load_chip("loihi2_full"))
     print_table("Brian2", [compare(program) for program in programs])
 

@@ -24,6 +24,7 @@ THRESHOLD = 8192 * 64  # in units of v
 LARGEST_DELAY = 7
 REPEATS = 5
 SEED = 1
+CONSOLE = Console(width=None if sys.stdout.isatty() else 120)  # a file takes the whole table
 Spikes = dict[str, NDArray[np.int64]]
 
 
@@ -85,20 +86,27 @@ def autonomous(n_neurons: int) -> Network:
     return _recurrent("autonomous", n_neurons, 0)
 
 
+def leaky(n_neurons: int) -> Network:
+    """Make the same neurons with a current and a potential that decay: current-based leaky integrate-and-fire."""
+    return _recurrent("leaky", n_neurons, 0, du=1024, dv=4)
+
+
 def delayed(n_neurons: int) -> Network:
     """Make the same neurons with a delay of its own for each synapse, 0 to 7 steps."""
     return _recurrent("delayed", n_neurons, LARGEST_DELAY)
 
 
-def _recurrent(name: str, n_neurons: int, largest_delay: int) -> Network:
+def _recurrent(
+    name: str, n_neurons: int, largest_delay: int, du: int = 4095, dv: int = 0
+) -> Network:
     rng = np.random.default_rng(SEED)
     net = Network(name)
     exponent = 3  # the mantissa has 13 bits and a sign
     cells = net.population(
         "cells",
         n_neurons,
-        du=4095,
-        dv=0,
+        du=du,
+        dv=dv,
         vth_mant=THRESHOLD // 64,
         bias_mant=round(THRESHOLD * ACTIVITY) >> exponent,
         bias_exp=exponent,
@@ -235,9 +243,8 @@ def in_turns(
     ours: Callable[[], Measured], theirs: Callable[[], Measured], what: str
 ) -> tuple[list[Measured], list[Measured]]:
     """Run both sides alternately, so that what else the machine does meets both."""
-    pairs = [
-        (ours(), theirs()) for _ in track(range(REPEATS), what, console=CONSOLE, transient=True)
-    ]
+    repeats = track(range(REPEATS), what, console=CONSOLE, disable=not CONSOLE.is_terminal)
+    pairs = [(ours(), theirs()) for _ in repeats]
     return [our for our, _ in pairs], [their for _, their in pairs]
 
 
@@ -256,36 +263,34 @@ def run_steps(emulator: Emulator, steps: int, inputs: Spikes) -> Measured:
     return Measured((ended - began) / (last - first), run.counters.total("synaptic_event"))
 
 
-CONSOLE = Console()
-
-
 def print_table(peer: str, rows: list[Row]) -> None:
     """Print medians, and the lowest and highest ratio of two runs that followed one another."""
-    table = Table(title=f"One thread, {REPEATS} runs of each in turns; speeds in M synaptic events/s")
-    for name in ("network", "neurons", "synapses", "steps"):
+    table = Table(title=f"one thread, {REPEATS} runs of each in turns, of which the medians")
+    for name in (
+        "network",
+        "neurons",
+        "synapses",
+        "active",
+        "M events\nours",
+        f"\n{peer}",
+        "M events/s\nours",
+        f"\n{peer}",
+        "ours / theirs",
+    ):
         table.add_column(name, justify="left" if name == "network" else "right")
-    for name in ("events, ours", peer, "active", "speed, ours", peer, "ratio", "lowest .. highest"):
-        table.add_column(name, justify="right")
     for row in rows:
-        our, their = (
-            median(m.seconds_per_step for m in runs) for runs in (row.ours, row.theirs)
-        )
-        ratios = [
-            their_run.seconds_per_step / our_run.seconds_per_step
-            for our_run, their_run in zip(row.ours, row.theirs, strict=True)
-        ]
-        events = [median(m.n_events for m in runs) for runs in (row.ours, row.theirs)]
-        per_step = [n / row.steps for n in events]
+        sides = row.ours, row.theirs
+        seconds = [median(m.seconds_per_step for m in runs) for runs in sides]
+        events = [median(m.n_events for m in runs) for runs in sides]
+        speeds = [n / row.steps / s for n, s in zip(events, seconds, strict=True)]
+        ratios = [t.seconds_per_step / o.seconds_per_step for o, t in zip(*sides, strict=True)]
         table.add_row(
             row.network,
             f"{row.neurons:,}",
             f"{row.synapses:,}",
-            f"{row.steps:,}",
-            *(f"{n:,.0f}" for n in events),
-            f"{per_step[0] / row.synapses:.2%}",
-            f"{per_step[0] / our / 1e6:,.1f}",
-            f"{per_step[1] / their / 1e6:,.1f}",
-            f"{their / our * per_step[0] / per_step[1]:.2f}",
-            f"{min(ratios):.2f} .. {max(ratios):.2f}",
+            f"{events[0] / row.steps / row.synapses:.2%}",
+            *(f"{n / 1e6:,.3f}" for n in events),
+            *(f"{x / 1e6:,.2f}" for x in speeds),
+            f"{speeds[0] / speeds[1]:.2f} ({min(ratios):.2f} .. {max(ratios):.2f})",
         )
     CONSOLE.print(table)
