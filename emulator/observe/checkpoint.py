@@ -133,7 +133,7 @@ def read_plan(folder: Path) -> tuple[Plan, int]:
 
 
 def _manifest(path: Path) -> tuple[_Manifest, dict[str, NDArray[Any]]]:
-    content, tensors = read(path, KIND)
+    content, tensors, _ = read(path, KIND)
     try:
         return _Manifest.model_validate(content), tensors
     except ValidationError as error:

@@ -39,6 +39,8 @@ from emulator.observe.folder import (
 from emulator.observe.records import Columns, Part, part_of
 from emulator.observe.run import Run
 from emulator.program import Program
+from emulator.program.container import PROGRAM as PROGRAM_FILE
+from emulator.program.container import identity
 from emulator.timing import Timing
 
 try:
@@ -262,7 +264,7 @@ def _put_program(program: Program, path: Path) -> None:
         with suppress(OSError, EmulatorError):
             path.hardlink_to(program.path)
             # The file may have been replaced since it was loaded.
-            if Program.load(path).sha256 == program.sha256:
+            if identity(path, PROGRAM_FILE) == program.sha256:
                 return
         path.unlink(missing_ok=True)
     program.save(path)

@@ -111,21 +111,39 @@ def write(
             file.write(np.ascontiguousarray(array).data if array.size else b"")
 
 
-def read(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Memory-map a file and return its manifest and tensors, every checksum verified.
+def identity(path: Path, kind: Kind) -> str:
+    """Return the SHA-256 that a file says it has, without reading its tensors.
 
     Raises
     ------
     EmulatorError
         Of the kind's class, saying what is wrong with the file.
     """
+    return _opened(path, kind)[2][2]
+
+
+def _opened(
+    path: Path, kind: Kind
+) -> tuple[dict[str, Any], tuple[int, int], tuple[dict[str, Any], dict[str, str], str]]:
+    """Return a file's entries, where its tensors begin and its size, and its manifest, digests and identity."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             header, start = _read_header(path, kind, file.read(8), size, file.read)
     except OSError as error:
         raise kind.error(f"{path}: cannot be read: {error.strerror}") from None
-    manifest, digests = _read_metadata(path, kind, header.pop("__metadata__", None))
+    return header, (start, size), _read_metadata(path, kind, header.pop("__metadata__", None))
+
+
+def read(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, NDArray[Any]], str]:
+    """Memory-map a file and return its manifest, tensors and identity, every checksum verified.
+
+    Raises
+    ------
+    EmulatorError
+        Of the kind's class, saying what is wrong with the file.
+    """
+    header, (start, size), (manifest, digests, sha256) = _opened(path, kind)
     if set(header) != set(digests):
         kind.damaged(
             path, f"tables {sorted(set(header) ^ set(digests))} are not in both lists of the header"
@@ -139,7 +157,7 @@ def read(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, NDArray[Any]
         # A copy of a misaligned table costs little and only a foreign writer makes one.
         aligned = raw if (start + begin) % dtype.itemsize == 0 else raw.copy()
         tensors[name] = np.asarray(aligned).view(dtype).reshape(shape)
-    return manifest, tensors
+    return manifest, tensors, sha256
 
 
 def _read_header(
@@ -163,7 +181,7 @@ def _read_header(
 
 def _read_metadata(
     path: Path, kind: Kind, metadata: object
-) -> tuple[dict[str, Any], dict[str, str]]:
+) -> tuple[dict[str, Any], dict[str, str], str]:
     if not isinstance(metadata, dict) or metadata.get("format") != kind.format:
         raise kind.error(
             f"{path}: a safetensors file, but not a {kind.noun}: its __metadata__ has no format '{kind.format}'"
@@ -183,7 +201,7 @@ def _read_metadata(
         kind.damaged(path, "the checksum of its manifest is wrong")
     if not isinstance(manifest, dict) or not isinstance(digests, dict):
         kind.damaged(path, "its manifest is not a JSON object")
-    return manifest, digests
+    return manifest, digests, expected
 
 
 def _entries(

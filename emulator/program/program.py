@@ -213,8 +213,12 @@ class Program:
             When the file is damaged, truncated, not a program, or of another version.
         """
         path = Path(path)
-        manifest, tensors = container.read(path, container.PROGRAM)
-        return cls(manifest, tensors, path=path)
+        manifest, tensors, sha256 = container.read(path, container.PROGRAM)
+        program = cls(manifest, tensors, path=path)
+        vars(program)["sha256"] = (
+            sha256  # verified, and not to be worked out from half a gigabyte again
+        )
+        return program
 
     def __repr__(self) -> str:
         return (
