@@ -128,14 +128,27 @@ def test_a_program_holds_what_the_policy_says(policy, mode, bits, exponent, data
     program = compile_network(net, CHIPS[policy])
     pre, _, held, _ = program.projection_synapses("a->b")
     expected = [ORACLES[policy](w, mode, bits, exponent) for w in values]
-    # A mantissa has no bit for what brian clips off -256 << 7, the one weight that 21 bits do not hold.
+    # A mantissa has no bit for what brian clips off -256 << 7, the one weight that 21 bits do not hold: it acts in
+    # full, and the report says so.
+    beyond = sum(units == 64 - 2**21 for units in expected)
     expected = [-(2**21) if units == 64 - 2**21 else units for units in expected]
     assert held[np.argsort(pre)].tolist() == expected
-    changed = sum(
-        ORACLES[policy](w, mode, bits, exponent) != w * Fraction(2) ** exponent * 64 for w in values
-    )
+    asked = [w * Fraction(2) ** exponent * 64 for w in values]
+    changed = sum(units != value for units, value in zip(expected, asked, strict=True))
+    wanted = {"policy": policy, "n_truncated": changed} | ({"n_beyond": beyond} if beyond else {})
     report = program.manifest["projections"][0]["quantisation"]
-    assert report == ({"policy": policy, "n_truncated": changed} if changed else None)
+    assert report == (wanted if changed or beyond else None)
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_the_one_weight_that_brian_clips_acts_in_full_and_is_reported(bits):
+    net = Network()
+    source, cells = net.input("a", 1), net.population("b", 1, vth_mant=1)
+    net.connect(source, cells, weights=[[-256]], weight_exp=7, weight_bits=bits)
+    program = compile_network(net, CHIPS["brian"])
+    assert program.projection_synapses("a->b")[2].tolist() == [-(2**21)]
+    report = program.manifest["projections"][0]["quantisation"]
+    assert report == {"policy": "brian", "n_truncated": 0, "n_beyond": 1}
 
 
 def test_lava_equals_its_recorded_vectors(reference):
