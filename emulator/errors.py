@@ -35,3 +35,7 @@ class RunError(EmulatorError):
 
 class OverflowPolicyError(RunError):
     """A strict run met a wrap-around that the chip would have done silently."""
+
+
+class MicrocodeError(EmulatorError):
+    """A neuron program cannot be assembled; names file, line, column and token."""

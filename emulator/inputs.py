@@ -1,4 +1,4 @@
-"""Input spikes from a file: an .npz with `<population>_step` and `<population>_neuron` arrays."""
+"""Input spikes from a file: an .npz with `<population>_step`, `<population>_neuron` and perhaps `_payload` arrays."""
 
 import zipfile
 import zlib
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from emulator.errors import NetworkError
 
 LIMIT = 2**31
-COLUMNS = ("step", "neuron")
+COLUMNS = ("step", "neuron", "payload")
 
 
 def read_inputs(path: str | Path) -> dict[str, NDArray[np.int64]]:
@@ -20,12 +20,12 @@ def read_inputs(path: str | Path) -> dict[str, NDArray[np.int64]]:
     ----------
     path : str or Path
         An .npz file. Population `a` is two integer arrays of equal length, `a_step` and `a_neuron`:
-        one entry for each spike, in any order.
+        one entry for each spike, in any order; `a_payload` where its spikes have payloads.
 
     Returns
     -------
-    dict of str to (n_spikes, 2) ndarray
-        Step and neuron of each spike, by input population.
+    dict of str to (n_spikes, 2) or (n_spikes, 3) ndarray
+        Step, neuron and, where there is one, payload of each spike, by input population.
 
     Raises
     ------
@@ -41,25 +41,25 @@ def read_inputs(path: str | Path) -> dict[str, NDArray[np.int64]]:
         if column in COLUMNS and name:
             columns.setdefault(name, {})[column] = array
             mistakes += _mistakes(key, array)
-        elif column == "payload" and name:
-            mistakes.append(f"'{key}': spikes with a payload are not supported; remove it")
         else:
-            mistakes.append(f"'{key}': it must be named <population>_step or <population>_neuron")
-    for name, pair in columns.items():
-        n_entries = {len(column) for column in pair.values() if column.ndim}
-        if len(pair) == 1:
-            (lone,) = set(COLUMNS) - set(pair)
-            mistakes.append(f"'{name}_{lone}' is missing")
-        elif len(n_entries) == 2:
             mistakes.append(
-                f"'{name}_step' has {pair['step'].size} entries and '{name}_neuron' "
-                f"{pair['neuron'].size}; each spike needs both"
+                f"'{key}': it must be named <population>_step, <population>_neuron or <population>_payload"
             )
+    for name, given in columns.items():
+        missing = [column for column in ("step", "neuron") if column not in given]
+        mistakes += [f"'{name}_{column}' is missing" for column in missing]
+        if not missing and len({len(column) for column in given.values() if column.ndim}) > 1:
+            sizes = " and ".join(
+                f"'{name}_{column}' {given[column].size}" for column in COLUMNS if column in given
+            )
+            mistakes.append(f"entries of {sizes}: each spike needs one of each")
     if mistakes:
         raise NetworkError("\n".join(f"{path}: {mistake}" for mistake in mistakes))
     return {
-        name: np.stack([pair[column].astype(np.int64) for column in COLUMNS], axis=1)
-        for name, pair in columns.items()
+        name: np.stack(
+            [given[column].astype(np.int64) for column in COLUMNS if column in given], axis=1
+        )
+        for name, given in columns.items()
     }
 
 
@@ -84,6 +84,9 @@ def _mistakes(key: str, column: NDArray[np.generic]) -> list[str]:
         return [
             f"'{key}' is {column.dtype} of shape {column.shape}; it must be one row of integers"
         ]
-    if column.size and (int(column.min()) < 0 or int(column.max()) >= LIMIT):
-        return [f"'{key}' runs from {column.min()} to {column.max()}; allowed: 0 to {LIMIT - 1}"]
+    low = -LIMIT if key.endswith("_payload") else 0
+    if column.size and (int(column.min()) < low or int(column.max()) >= LIMIT):
+        return [
+            f"'{key}' runs from {column.min()} to {column.max()}; allowed: {low} to {LIMIT - 1}"
+        ]
     return []

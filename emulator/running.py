@@ -5,8 +5,7 @@ from contextlib import ExitStack
 from time import perf_counter
 
 from emulator.chip import Chip
-from emulator.engine import Chunk, Engine, ctrl_c
-from emulator.engine.inputs import Schedule
+from emulator.engine import Chunk, Engine, Schedule, ctrl_c
 from emulator.observe.checkpoint import Plan, Standing
 from emulator.observe.records import Collector, Probes, Records
 from emulator.observe.run import Run
@@ -93,9 +92,9 @@ class Session:
             done = self.engine.run(
                 plan.steps,
                 self.schedule,
-                self._probes.u,
-                self._probes.v,
+                self._probes.read,
                 take,
+                seed=plan.seed,
                 first_step=standing.step,
                 strict=plan.strict,
                 reset_every=plan.reset_every,

@@ -38,12 +38,9 @@ BOTTLENECKS = (
 )
 
 cdef struct Costs:                 # cycles each event keeps its server busy
-    int64_t idle
-    int64_t active
     int64_t spike
     int64_t axon_out
     int64_t host
-    int64_t flits_per_packet
     int64_t barrier
 
 
@@ -75,7 +72,7 @@ cdef inline void fetch_ahead(const int64_t *entry_start, const Entry *entries, c
     prefetch(near + ENTRIES_OF_LINE - 1)
 
 
-cdef struct Loads:                 # packets of a step by tile; a route is +1 where a run begins, -1 where it ends
+cdef struct Loads:                 # flits of a step by tile; a route is +1 where a run begins, -1 where it ends
     int64_t *right
     int64_t *left
     int64_t *up                    # towards larger y
@@ -86,18 +83,20 @@ cdef struct Loads:                 # packets of a step by tile; a route is +1 wh
     int32_t width
     int32_t *reached               # (width,) of a tree: the tile up to which each column has been noted
     int32_t n_tiles
-    uint32_t *ways                 # (n_tiles, n_tiles) packets from tile to tile whose routes are not noted yet
+    uint32_t *ways                 # (n_tiles, n_tiles) flits from tile to tile whose routes are not noted yet
 
 
 def time_steps(
     const int64_t[::1] entry_start,       # IN   (n_sources + 1,)
     const Entry[::1] entries,             # IN   (n_entries,)  by core
-    const int32_t[:, ::1] segments,       # IN   (n_segments, 3)  core, size, first compartment
+    const int32_t[:, ::1] segments,       # IN   (n_segments, 5)  see emulator.timing.analytic.segment_table
     const int32_t[::1] source_core,       # IN   (n_sources,)  core of a compartment, -1 for an input
     const int32_t[::1] source_tile,       # IN   (n_sources,)  where its packets enter the mesh
+    const int32_t[::1] source_flits,      # IN   (n_sources,)  of each of its packets; empty: packet_flits
+    int32_t packet_flits,
     const int64_t[::1] spike_start,       # IN   (n_steps + 1,)
     const uint32_t[::1] spike_source,     # IN   (n_spikes,)
-    const uint32_t[:, ::1] active,        # IN   (n_steps, n_segments)
+    const uint32_t[:, ::1] active,        # IN   (n_steps, n_segments)  compartments, or instructions
     int64_t[::1] costs_table,             # IN   the fields of Costs, in order
     int32_t width,                        # IN   tiles
     int32_t cores_per_tile,
@@ -122,11 +121,13 @@ def time_steps(
     cdef uint32_t *ways_here
     cdef Py_ssize_t t, i, s
     cdef int64_t most, n_packets, e, first, stop
+    cdef int32_t flits = packet_flits
+    cdef bint same_size = source_flits.shape[0] == 0
     cdef int32_t core, tile
     cdef uint32_t source
     cdef int name, axis
     (
-        costs.idle, costs.active, costs.spike, costs.axon_out, costs.host, costs.flits_per_packet, costs.barrier,
+        costs.spike, costs.axon_out, costs.host, costs.barrier,
     ) = costs_table
     loads.right, loads.left, loads.up, loads.down = &tile_now[0, 0], &tile_now[1, 0], &tile_now[2, 0], &tile_now[3, 0]
     loads.injected, loads.ejected = &tile_now[4, 0], &tile_now[5, 0]
@@ -135,7 +136,7 @@ def time_steps(
         for t in range(n_steps):
             for s in range(segments.shape[0]):
                 core_now[0, segments[s, 0]] += (
-                    active[t, s] * costs.active + (segments[s, 1] - active[t, s]) * costs.idle
+                    <int64_t> segments[s, 1] * segments[s, 3] + <int64_t> active[t, s] * segments[s, 4]
                 )
             # Counting ways pays where there are not many more of them than spikes.
             counted = few_tiles and (spike_start[t + 1] - spike_start[t]) * WAYS_PER_SPIKE >= n_tiles * n_tiles
@@ -147,6 +148,8 @@ def time_steps(
                 first, stop, core = entry_start[source], entry_start[source + 1], source_core[source]
                 tile = tile_of[core] if core >= 0 else source_tile[source]
                 n_packets = stop - first
+                if not same_size:
+                    flits = source_flits[source]
                 if tree:
                     n_packets = n_packets > 0
                     for e in range(first, stop):
@@ -157,11 +160,11 @@ def time_steps(
                     ways_here = loads.ways + tile * n_tiles
                     for e in range(first, stop):
                         core_now[2, entries[e].core] += entries[e].service
-                        ways_here[tile_of[entries[e].core]] += 1
+                        ways_here[tile_of[entries[e].core]] += flits
                 else:
                     for e in range(first, stop):
                         core_now[2, entries[e].core] += entries[e].service
-                        cross(&loads, tile, tile_of[entries[e].core], 1)
+                        cross(&loads, tile, tile_of[entries[e].core], flits)
                 if core >= 0:
                     core_now[0, core] += costs.spike
                     core_now[1, core] += n_packets * costs.axon_out
@@ -177,7 +180,7 @@ def time_steps(
                 name = busiest(core_now[axis], core_cycles[axis], 1, axis, &most, name)
             for axis in range(6):
                 name = busiest(
-                    tile_now[axis], tile_loads[axis], costs.flits_per_packet,
+                    tile_now[axis], tile_loads[axis], 1,
                     LINK if axis < 4 else INJECTION + axis - 4, &most, name,
                 )
             name = busiest(tile_now[6], tile_loads[6], costs.host, HOST, &most, name)
@@ -186,7 +189,7 @@ def time_steps(
 
 
 cdef inline void cross(Loads *load, int32_t source, int32_t target, int64_t n) noexcept nogil:
-    """Note the XY route of n packets: along x to a corner, then along y."""
+    """Note the XY route of n flits: along x to a corner, then along y."""
     cdef int32_t corner = source - load.x[source] + load.x[target]
     cdef int64_t *along_x = load.right if corner > source else load.left
     cdef int64_t *along_y = load.up if target > corner else load.down
@@ -213,7 +216,7 @@ cdef void cross_counted(Loads *load) noexcept nogil:
 cdef inline void cross_tree(
     Loads *load, int32_t source, const Entry *entries, int64_t n_entries, const int32_t *tile_of
 ) noexcept nogil:
-    """Note one packet's XY tree: a row to the farthest columns, and in each a run to the farthest tiles.
+    """Note the XY tree of a packet of one flit: a row to the farthest columns, and in each a run to the farthest tiles.
 
     The tiles come in order, so the first of a column is the farthest down, and each further one extends the run up.
     Without branches, which would be guessed wrongly: where there is no run, what begins ends at once.

@@ -6,46 +6,19 @@ lists are double-buffered, so that a fast worker may begin the next step while a
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from emulator.kernels.dendrite cimport pass_on
+from emulator.kernels.meeting cimport meet, meeting_t, now_ns
+from emulator.kernels.microcode cimport Instruction, Lanes, Microcode, Watch, run_microcode
 from emulator.kernels.neuron_lif cimport lif_update
 from emulator.kernels.state cimport (
-    Accumulators, Arithmetic, Block, Compartments, Row, Segment, Synapses,
+    Accumulators, Arithmetic, Block, Compartments, Join, Row, Segment, Synapses,
 )
-from emulator.kernels.synapse cimport Sorter, deliver, deliver_sorted
-
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <sched.h>
-    #include <time.h>
-    static inline int64_t now_ns(void) {
-        struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return t.tv_sec * 1000000000LL + t.tv_nsec;
-    }
-    typedef struct { int32_t arrived; int32_t generation; } meeting_t;
-
-    /* Spin briefly, then let others run: on a shared machine the other worker may have no core at all. */
-    static inline void meet(meeting_t *m, int32_t n_workers) {
-        if (n_workers == 1) return;
-        int32_t generation = __atomic_load_n(&m->generation, __ATOMIC_ACQUIRE);
-        if (__atomic_add_fetch(&m->arrived, 1, __ATOMIC_ACQ_REL) == n_workers) {
-            __atomic_store_n(&m->arrived, 0, __ATOMIC_RELAXED);
-            __atomic_store_n(&m->generation, generation + 1, __ATOMIC_RELEASE);
-            return;
-        }
-        for (int32_t spins = 0; __atomic_load_n(&m->generation, __ATOMIC_ACQUIRE) == generation; spins++)
-            if (spins > 2000) sched_yield();
-    }
-    """
-    ctypedef struct meeting_t:
-        int32_t arrived
-        int32_t generation
-    void meet(meeting_t *meeting, int32_t n_workers) nogil
-    int64_t now_ns() nogil
+from emulator.kernels.synapse cimport Sorter, deliver, deliver_graded, deliver_sorted
 
 cdef enum:
     CACHED_SYNAPSES = 1 << 18      # of which all rows are quickly at hand in any order
@@ -53,7 +26,11 @@ cdef enum:
 
 cdef Block _block
 cdef Segment _segment
+cdef Instruction _instruction
+cdef Join _join
 BLOCK = np.asarray(<Block[:1]> &_block).dtype
+INSTRUCTION = np.asarray(<Instruction[:1]> &_instruction).dtype
+JOIN = np.asarray(<Join[:1]> &_join).dtype
 SEGMENT = np.asarray(<Segment[:1]> &_segment).dtype
 
 
@@ -70,8 +47,11 @@ cdef struct Worker:
     int32_t stop_u_probe
     int32_t first_v_probe
     int32_t stop_v_probe
+    int32_t first_word_probe
+    int32_t stop_word_probe
     int64_t[2] n_spikes           # of the even and the odd step
     Sorter sorter
+    Lanes *lanes                  # of the interpreter, where there is microcode
 
 
 cdef int64_t list_fired(const uint8_t *fired, int64_t first, int64_t n_cells, uint32_t *spikes) noexcept nogil:
@@ -101,6 +81,13 @@ cdef class Machine:
         The arrays of the structs in `state.pxd`, by field name; state arrays are changed in place.
     rules : dict of str to int
         The fields of `Arithmetic`.
+    microcode : sequence
+        For each segment None, or (instructions, words (n_words, n_cells), n_states, numbers (n_numbers, lanes), first
+        number in the network, whether its spikes have payloads): changed in place are words.
+    joins : (n_joins,) JOIN
+        What compartments pass to others of their core before these are advanced, by segment.
+    graded : bool
+        Whether any source sends payloads.
     core_start : ndarray of int32, (n_cores + 1,)
         First compartment of each core.
     core_ranges : sequence of (first, stop)
@@ -119,9 +106,20 @@ cdef class Machine:
     cdef meeting_t meeting
     cdef readonly int n_workers
     cdef object _keep
+    cdef object _keep_rows
     cdef bint sorted
     cdef const Segment[::1] segments
     cdef const int32_t[::1] core_start
+    cdef Microcode *microcode      # of each segment
+    cdef Lanes *lanes              # of each worker
+    cdef const Join[::1] joins
+    cdef const int32_t[::1] join_start  # (n_segments + 1,)  of each segment, the joins it gives
+    cdef int64_t[::1] first_word   # (n_segments + 1,)  of each segment, where probes count its words from
+    cdef Watch watch
+    cdef uint32_t[2] seed
+    cdef bint graded
+    cdef int32_t[:, ::1] payload   # (n_workers, compartments of the largest segment), of those that fired
+    cdef int32_t[:, ::1] payloads  # (2, n) as spikes, where they have any
     cdef uint8_t[:, ::1] fired     # (n_workers, compartments of the largest segment, padded)
     cdef uint32_t[:, ::1] spikes
     cdef public int64_t step       # of the next step; its accumulator slot follows from it
@@ -133,15 +131,19 @@ cdef class Machine:
     cdef uint32_t[::1] spike_source
     cdef int64_t[::1] spike_start
     cdef uint32_t[:, ::1] active
+    cdef int32_t[::1] input_payload, spike_payload
     cdef int32_t[::1] u_probe, v_probe
-    cdef int32_t[:, ::1] u_rows, v_rows
+    cdef int64_t[::1] word_probe
+    cdef int32_t[:, ::1] u_rows, v_rows, word_rows
+    cdef const int32_t *words_at
+    cdef int32_t[::1] words        # of all microcode segments, one after the other
     cdef readonly int64_t steps_done
     cdef public bint clocked       # whether the first worker adds up how long it delivers
     cdef readonly int64_t delivery_ns
 
     def __init__(
         self, dict tables, dict rules, const int32_t[::1] core_start, core_ranges,
-        int64_t cached_synapses=CACHED_SYNAPSES, int64_t sorted_rows=SORTED_ROWS,
+        int64_t cached_synapses=CACHED_SYNAPSES, int64_t sorted_rows=SORTED_ROWS, microcode=None, bint graded=False,
     ):
         cdef int32_t[::1] u = tables["u"], v = tables["v"]
         cdef uint8_t[::1] left = tables["refractory_left"]
@@ -177,7 +179,11 @@ cdef class Machine:
         self.n_workers = len(core_ranges)
         widest = max((s["stop"] - s["first"] for s in tables["segments"]), default=0)
         self.fired = np.zeros((self.n_workers, -(-widest // 64) * 64 + 64), np.uint8)
-        self.sorted = packed.shape[0] > cached_synapses
+        self._load_microcode(tables, microcode)
+        self.graded = graded
+        self.payload = np.zeros((self.n_workers, widest), np.int32)
+        self.payloads = np.ones((2, (n if graded else 0) + 1), np.int32)
+        self.sorted = packed.shape[0] > cached_synapses and not graded
         if self.sorted:
             self._make_sorters(blocks.shape[0], sorted_rows)
         self.divide(core_ranges)
@@ -195,6 +201,57 @@ cdef class Machine:
             self.workers[k].first_compartment = self.core_start[first]
             self.workers[k].sorter.all_mine = self.n_workers == 1
             self._own_segments(&self.workers[k])
+
+    def __dealloc__(self):
+        free(self.microcode)
+        free(self.lanes)
+
+    cdef void _load_microcode(self, dict tables, microcode):
+        cdef Py_ssize_t s, k, n = self.segments.shape[0]
+        cdef const Instruction[::1] steps
+        cdef int32_t[:, ::1] words
+        cdef const int32_t[:, ::1] numbers
+        cdef Microcode *own
+        self.words = tables.get("words", np.zeros(0, np.int32))
+        self.words_at = &self.words[0] if self.words.shape[0] else NULL
+        self.joins = tables.get("joins", np.zeros(0, JOIN))
+        self.join_start = np.searchsorted(
+            np.asarray(self.joins)["segment"], np.arange(n + 1)
+        ).astype(np.int32)
+        self.first_word = np.zeros(n + 1, np.int64)
+        self.watch = Watch(-1, NULL)
+        if microcode is None:
+            microcode = [None] * n
+        self._keep = (self._keep, microcode)
+        self.microcode = <Microcode *> calloc(n + 1, sizeof(Microcode))
+        has_any = any(one is not None for one in microcode)
+        self.lanes = <Lanes *> calloc(self.n_workers if has_any else 1, sizeof(Lanes) if has_any else 1)
+        if self.microcode == NULL or self.lanes == NULL:
+            raise MemoryError
+        for k in range(self.n_workers):
+            self.workers[k].lanes = &self.lanes[k] if has_any else NULL
+        for s in range(n):
+            self.first_word[s + 1] = self.first_word[s]
+            if microcode[s] is None:
+                continue
+            steps, words, n_states, numbers, first_id, has_payload = microcode[s]
+            own = &self.microcode[s]
+            own.steps, own.n_steps = &steps[0], <int32_t> steps.shape[0]
+            own.words = &words[0, 0] if words.shape[0] else NULL
+            own.n_cells, own.n_states = self.segments[s].stop - self.segments[s].first, n_states
+            own.numbers = &numbers[0, 0] if numbers.shape[0] else NULL
+            own.first_id, own.has_payload = first_id, has_payload
+            self.first_word[s + 1] += words.shape[0] * own.n_cells
+
+    def seed_with(self, uint64_t seed):
+        """Set the seed of the random bits."""
+        self.seed[0], self.seed[1] = <uint32_t> (seed & 0xFFFFFFFF), <uint32_t> (seed >> 32)
+
+    def look_at(self, int64_t compartment, int32_t[:, ::1] rows):
+        """Note every instruction of one compartment in rows (n_instructions, 3); -1: of none."""
+        self.watch.compartment = compartment
+        self.watch.rows = &rows[0, 0]
+        self._keep_rows = rows
 
     cdef void _make_sorters(self, Py_ssize_t n_blocks, int64_t most):
         cdef const uint32_t *row_start = self.axons.row_start
@@ -226,11 +283,15 @@ cdef class Machine:
         uint32_t[::1] input_source,   # IN   sources of input spikes, ascending in each step
         uint32_t[::1] spike_source,   # OUT  sources of all spikes, by step, ascending in each
         int64_t[::1] spike_start,     # OUT  (n_steps + 1,)  into spike_source
-        uint32_t[:, ::1] active,      # OUT  (n_steps, n_segments)  active compartments
+        int32_t[::1] input_payload,   # IN   as input_source where the machine is graded
+        int32_t[::1] spike_payload,   # OUT  as spike_source where the machine is graded
+        uint32_t[:, ::1] active,      # OUT  (n_steps, n_segments)  active compartments, or instructions executed
         int32_t[::1] u_probe,         # IN   (n_u,)  compartments, ascending
         int32_t[:, ::1] u_rows,       # OUT  (n_steps, n_u)
         int32_t[::1] v_probe,         # IN   (n_v,)  compartments, ascending
         int32_t[:, ::1] v_rows,       # OUT  (n_steps, n_v)
+        int64_t[::1] word_probe,      # IN   (n_w,)  words of microcode, ascending
+        int32_t[:, ::1] word_rows,    # OUT  (n_steps, n_w)
         bint strict,
     ):
         """Set what the next chunk reads and writes. It ends early when spike_source may overflow."""
@@ -239,7 +300,9 @@ cdef class Machine:
         self.n_steps = n_steps
         self.input_start, self.input_source = input_start, input_source
         self.spike_source, self.spike_start, self.active = spike_source, spike_start, active
+        self.input_payload, self.spike_payload = input_payload, spike_payload
         self.u_probe, self.u_rows, self.v_probe, self.v_rows = u_probe, u_rows, v_probe, v_rows
+        self.word_probe, self.word_rows = word_probe, word_rows
         self.capacity = spike_source.shape[0]
         self.strict = strict
         self.steps_done = 0
@@ -257,6 +320,9 @@ cdef class Machine:
             stop = self.segments[worker.stop_segment - 1].stop
         worker.first_u_probe, worker.stop_u_probe = np.searchsorted(self.u_probe, [first, stop])
         worker.first_v_probe, worker.stop_v_probe = np.searchsorted(self.v_probe, [first, stop])
+        worker.first_word_probe, worker.stop_word_probe = np.searchsorted(
+            self.word_probe, [self.first_word[worker.first_segment], self.first_word[worker.stop_segment]]
+        )
 
     def work(self, int k):
         """Run the chunk as worker k; every worker must be called, each in its own thread."""
@@ -270,7 +336,7 @@ cdef class Machine:
             if recorded + self.n_sources > self.capacity:
                 break
             parity = t & 1
-            self._spike(&self.workers[k], &self.fired[k, 0], t, parity)
+            self._spike(&self.workers[k], k, &self.fired[k, 0], t, parity)
             meet(&self.meeting, self.n_workers)
             if self.strict and self._overflowed():
                 break
@@ -288,8 +354,8 @@ cdef class Machine:
         if k == 0:
             self.step += self.steps_done
 
-    cdef void _spike(self, Worker *worker, uint8_t *fired, int64_t t, int parity) noexcept nogil:
-        cdef int64_t n_active, overflows, n_cells, n_spikes = 0
+    cdef void _spike(self, Worker *worker, int worker_of, uint8_t *fired, int64_t t, int parity) noexcept nogil:
+        cdef int64_t n_active, overflows, n_cells, n_before, j, n_spikes = 0
         cdef int32_t s, i
         cdef int32_t slot = <int32_t>((self.step + t) % self.inputs.n_slots) if self.inputs.n_slots else 0
         cdef int32_t *due = self.inputs.input + slot * self.inputs.n_compartments
@@ -297,21 +363,39 @@ cdef class Machine:
         for s in range(worker.first_segment, worker.stop_segment):
             segment = &self.segments[s]
             n_active = overflows = 0
-            lif_update(&self.cells, &self.rules, due, fired, segment.first, segment.stop, &n_active, &overflows)
+            if self.microcode[s].steps != NULL:
+                run_microcode(
+                    &self.microcode[s], worker.lanes, due + segment.first, self.rules.accumulator_shift, fired,
+                    &self.payload[worker_of, 0], segment.first, <uint32_t>(self.step + t), self.seed, &self.watch,
+                    &n_active, &overflows,
+                )
+            else:
+                lif_update(&self.cells, &self.rules, due, fired, segment.first, segment.stop, &n_active, &overflows)
+            for j in range(self.join_start[s], self.join_start[s + 1]):
+                pass_on(&self.joins[j], &self.cells, self.words_at, due, fired - segment.first)
             self.active[t, s] = <uint32_t>n_active
             worker.n_overflows += overflows
             if overflows and worker.overflow_segment < 0:
                 worker.overflow_segment = s
             n_cells = segment.stop - segment.first
             memset(fired + n_cells, 0, 64)
+            n_before = n_spikes
             n_spikes += list_fired(
                 fired, segment.first, n_cells, &self.spikes[parity, worker.first_compartment + n_spikes]
             )
+            if self.graded:
+                for j in range(worker.first_compartment + n_before, worker.first_compartment + n_spikes):
+                    self.payloads[parity, j] = (
+                        self.payload[worker_of, self.spikes[parity, j] - segment.first]
+                        if self.microcode[s].has_payload else 1
+                    )
         worker.n_spikes[parity] = n_spikes
         for i in range(worker.first_u_probe, worker.stop_u_probe):
             self.u_rows[t, i] = self.cells.u[self.u_probe[i]]
         for i in range(worker.first_v_probe, worker.stop_v_probe):
             self.v_rows[t, i] = self.cells.v[self.v_probe[i]]
+        for i in range(worker.first_word_probe, worker.stop_word_probe):
+            self.word_rows[t, i] = self.words[self.word_probe[i]]
 
     cdef int _overflowed(self) noexcept nogil:
         cdef int k
@@ -337,17 +421,24 @@ cdef class Machine:
         for k in range(self.n_workers):
             other = &self.workers[k]
             self._deliver_list(
-                worker, &self.spikes[parity, other.first_compartment], other.n_spikes[parity], slot
+                worker, &self.spikes[parity, other.first_compartment],
+                &self.payloads[parity, other.first_compartment] if self.graded else NULL, other.n_spikes[parity], slot,
             )
         if self.input_start[t + 1] > self.input_start[t]:
             self._deliver_list(
-                worker, &self.input_source[self.input_start[t]], self.input_start[t + 1] - self.input_start[t], slot
+                worker, &self.input_source[self.input_start[t]],
+                &self.input_payload[self.input_start[t]] if self.graded else NULL,
+                self.input_start[t + 1] - self.input_start[t], slot,
             )
 
     cdef void _deliver_list(
-        self, Worker *worker, const uint32_t *sources, int64_t n_sources, int32_t slot
+        self, Worker *worker, const uint32_t *sources, const int32_t *payloads, int64_t n_sources, int32_t slot
     ) noexcept nogil:
-        if self.sorted:
+        if payloads != NULL:
+            worker.n_events += deliver_graded(
+                &self.axons, &self.inputs, sources, payloads, n_sources, slot, worker.first_core, worker.stop_core
+            )
+        elif self.sorted:
             worker.n_events += deliver_sorted(
                 &self.axons, &self.inputs, sources, n_sources, slot, worker.first_core, worker.stop_core,
                 &worker.sorter,
@@ -359,19 +450,29 @@ cdef class Machine:
 
     cdef void _record(self, int64_t t, int parity, int64_t recorded) noexcept nogil:
         cdef int k
-        cdef int64_t n
+        cdef int64_t first
         for k in range(self.n_workers):
-            n = self.workers[k].n_spikes[parity]
-            if n:
-                memcpy(
-                    &self.spike_source[recorded], &self.spikes[parity, self.workers[k].first_compartment],
-                    n * sizeof(uint32_t),
-                )
-            recorded += n
-        n = self.input_start[t + 1] - self.input_start[t]
+            first = self.workers[k].first_compartment
+            recorded += self._keep_spikes(
+                recorded, &self.spikes[parity, first], &self.payloads[parity, first] if self.graded else NULL,
+                self.workers[k].n_spikes[parity],
+            )
+        first = self.input_start[t]
+        if self.input_start[t + 1] > first:
+            recorded += self._keep_spikes(
+                recorded, &self.input_source[first], &self.input_payload[first] if self.graded else NULL,
+                self.input_start[t + 1] - first,
+            )
+        self.spike_start[t + 1] = recorded
+
+    cdef int64_t _keep_spikes(
+        self, int64_t recorded, const uint32_t *sources, const int32_t *payloads, int64_t n
+    ) noexcept nogil:
         if n:
-            memcpy(&self.spike_source[recorded], &self.input_source[self.input_start[t]], n * sizeof(uint32_t))
-        self.spike_start[t + 1] = recorded + n
+            memcpy(&self.spike_source[recorded], sources, n * sizeof(uint32_t))
+            if payloads != NULL:
+                memcpy(&self.spike_payload[recorded], payloads, n * sizeof(int32_t))
+        return n
 
     @property
     def n_events(self):

@@ -80,10 +80,12 @@ cdef bint make_room(Pipe *p, int64_t n_packets, int64_t n_deliveries) noexcept n
         p.root = <uint32_t *> realloc(p.root, n * sizeof(uint32_t))
         p.first_delivery = <uint32_t *> realloc(p.first_delivery, n * sizeof(uint32_t))
         p.queue = <uint32_t *> realloc(p.queue, n * sizeof(uint32_t))
+        p.size = <int32_t *> realloc(p.size, n * sizeof(int32_t))
         p.inject = <int64_t *> realloc(p.inject, n * sizeof(int64_t))
         if (
             p.packets == NULL or p.order == NULL or p.rank == NULL or p.cycle == NULL or p.source == NULL
             or p.target == NULL or p.root == NULL or p.first_delivery == NULL or p.queue == NULL or p.inject == NULL
+            or p.size == NULL
         ):
             return False
         p.room_packets = n
@@ -103,6 +105,7 @@ cdef inline void add_packet(
 ) noexcept nogil:
     cdef Packet *packet = &p.packets[p.n_packets]
     packet.made, packet.ready, packet.core, packet.tile, packet.root = made, ready, core, tile, root
+    packet.flits = p.flits
     packet.delivery = <uint32_t> p.n_deliveries
     p.n_packets += 1
 
@@ -176,6 +179,7 @@ cdef void sort_by_time(Pipe *p) noexcept nogil:
         p.target[i] = p.packets[order[i]].target
         p.root[i] = p.packets[order[i]].root
         p.first_delivery[i] = p.packets[order[i]].delivery
+        p.size[i] = p.packets[order[i]].flits
     if order != p.order:
         for i in range(p.n_packets):
             p.order[i] = order[i]
@@ -196,7 +200,9 @@ cdef bint cross_mesh(Pipe *p, bint tree, int64_t patience) noexcept nogil:
             if tile < m.n_tiles:
                 memset(&p.vc_taken[8 * tile], 0, 8 * sizeof(int64_t))
     reset_mesh(m, p.cycle[0])
-    m.cycle, m.source, m.target, m.size = p.cycle, p.source, p.target, NULL
+    m.cycle, m.source, m.target, m.size = (
+        p.cycle, p.source, p.target, p.size if p.n_packets and p.packets[0].flits else NULL
+    )
     m.first_delivery, m.queue, m.inject, m.arrive = p.first_delivery, p.queue, p.inject, p.arrive
     m.n_packets, m.n_left = p.n_packets, p.n_deliveries
     if tree:
@@ -247,17 +253,19 @@ cdef class Timer:
     ----------
     mesh_settings : int64 array
         In the order of router.SETTINGS.
-    costs : (8,) int64
+    costs : (6,) int64
         The fields of Costs, in order.
     n_cores, cores_per_tile, packet_flits : int
     entry_start : (n_sources + 1,) int64
         Where each source's entries begin.
     entries : (n_entries,) ENTRY
         What each source sends, by core.
-    segments : (n_segments, 3) int32
-        Core, size and first compartment; by first compartment.
+    segments : (n_segments, 5) int32
+        Core, size, first compartment, cycles of each compartment and of each count of `active`; by first compartment.
     source_tile : (n_sources,) int32
         Where each source's packets enter the mesh.
+    source_flits : (n_sources,) int32
+        Flits of its packets; empty: all have packet_flits.
     root : (n_sources,) uint32, branches : (n_branches,) BRANCH
         Multicast trees; empty for unicast.
     """
@@ -268,6 +276,7 @@ cdef class Timer:
     cdef const Entry[::1] entries
     cdef const int32_t[:, ::1] segments
     cdef const int32_t[::1] source_tile
+    cdef const int32_t[::1] source_flits
     cdef const uint32_t[::1] root
     cdef const Branch[::1] branches
     cdef int64_t n_compartments
@@ -278,8 +287,8 @@ cdef class Timer:
     def __cinit__(
         self, const int64_t[::1] mesh_settings, const int64_t[::1] costs, int32_t n_cores, int32_t cores_per_tile,
         int32_t packet_flits, const int64_t[::1] entry_start, const Entry[::1] entries,
-        const int32_t[:, ::1] segments, const int32_t[::1] source_tile, const uint32_t[::1] root,
-        const Branch[::1] branches,
+        const int32_t[:, ::1] segments, const int32_t[::1] source_tile, const int32_t[::1] source_flits,
+        const uint32_t[::1] root, const Branch[::1] branches,
     ):
         cdef Pipe *p = &self.pipe
         cdef int64_t[:, ::1] busy, waited
@@ -287,11 +296,10 @@ cdef class Timer:
         cdef int32_t s
         memset(p, 0, sizeof(Pipe))
         (
-            p.costs.idle, p.costs.active, p.costs.spike, p.costs.axon_out, p.costs.host, p.costs.within_tile,
-            p.costs.barrier, p.costs.queue,
+            p.costs.spike, p.costs.axon_out, p.costs.host, p.costs.within_tile, p.costs.barrier, p.costs.queue,
         ) = costs
         self.entry_start, self.entries, self.segments, self.source_tile = entry_start, entries, segments, source_tile
-        self.root, self.branches = root, branches
+        self.root, self.branches, self.source_flits = root, branches, source_flits
         self.tree = branches.shape[0] > 0
         p.n_cores, p.cores_per_tile = n_cores, cores_per_tile
         if entries.shape[0]:
@@ -322,7 +330,7 @@ cdef class Timer:
             <size_t> p.cores, <size_t> p.finished, <size_t> p.vc_taken, <size_t> p.port_free, <size_t> p.packets,
             <size_t> p.order, <size_t> p.rank, <size_t> p.cycle, <size_t> p.source, <size_t> p.target,
             <size_t> p.root, <size_t> p.first_delivery, <size_t> p.queue, <size_t> p.inject, <size_t> p.deliveries,
-            <size_t> p.taken, <size_t> p.arrive,
+            <size_t> p.taken, <size_t> p.arrive, <size_t> p.size,
         ):
             free(<void *> <size_t> block)
 
@@ -403,18 +411,19 @@ cdef class Timer:
                 i += 1
                 k = source - self.segments[s, 2] + 1
                 n_spikes += 1
-                made = core.loop_end + k * costs.idle + n_spikes * costs.spike
-                # Only the number of active compartments is recorded: they count as spread evenly.
-                made += k * n_active // size * (costs.active - costs.idle)
+                made = core.loop_end + k * self.segments[s, 3] + n_spikes * costs.spike
+                # Only how many were active, or instructions executed, is recorded: they count as spread evenly.
+                made += k * n_active // size * self.segments[s, 4]
                 if self.tree:
                     root = self.root[source]
                 k = p.n_packets
+                p.flits = self.source_flits[source] if self.source_flits.shape[0] else 0
                 core.axon_free = emit(
                     p, made, core.axon_free, costs.axon_out, c, self.source_tile[source],
                     self.entry_start[source], self.entry_start[source + 1], self.tree, root,
                 )
                 p.busy[p.n_cores + c] += (p.n_packets - k) * costs.axon_out
-            made = (size - n_active) * costs.idle + n_active * costs.active + n_spikes * costs.spike
+            made = size * self.segments[s, 3] + n_active * self.segments[s, 4] + n_spikes * costs.spike
             p.busy[c] += made
             core.loop_end += made
         if i < end:
@@ -426,6 +435,7 @@ cdef class Timer:
             tile = self.source_tile[source]
             if self.tree:
                 root = self.root[source]
+            p.flits = self.source_flits[source] if self.source_flits.shape[0] else 0
             p.port_free[tile] = emit(
                 p, 0, p.port_free[tile], costs.host, -1, tile,
                 self.entry_start[source], self.entry_start[source + 1], self.tree, root,

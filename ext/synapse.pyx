@@ -142,6 +142,43 @@ cdef int64_t deliver(
     return n_events
 
 
+cdef int64_t deliver_graded(
+    const Synapses *synapses,
+    const Accumulators *accumulators,
+    const uint32_t *sources,
+    const int32_t *payloads,
+    int64_t n_sources,
+    int32_t slot,
+    int32_t first_core,
+    int32_t stop_core,
+) noexcept nogil:
+    """Deliver as `deliver` does, with weights times the payload of each spike."""
+    cdef int64_t n_events = 0, i, r, k
+    cdef int32_t when
+    cdef uint32_t word, factor
+    cdef const Row *row
+    cdef const Block *block
+    cdef int32_t *target
+    for i in range(n_sources):
+        for r in range(synapses.row_start[sources[i]], synapses.row_start[sources[i] + 1]):
+            row = &synapses.rows[r]
+            block = &synapses.blocks[row.block]
+            if not first_core <= block.core < stop_core:
+                continue
+            factor = <uint32_t>block.scale * <uint32_t>payloads[i]
+            for k in range(row.start, row.start + row.length):
+                word = synapses.packed[k]
+                when = slot + <int32_t>(word >> 16 & 63)
+                if when >= accumulators.n_slots:
+                    when -= accumulators.n_slots
+                target = accumulators.input + when * accumulators.n_compartments + block.first_compartment
+                target[word & 0xFFFF] = <int32_t>(
+                    <uint32_t>target[word & 0xFFFF] + <uint32_t>(<int32_t>word >> 23) * factor
+                )
+            n_events += row.length
+    return n_events
+
+
 def first_bad_row(
     const Row[::1] rows,            # IN  (n_rows,)
     const uint16_t[::1] lowest,     # IN  (n_blocks,)  first target on the core of each block

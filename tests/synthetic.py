@@ -49,6 +49,12 @@ def make_chip(rng=None, **sections):
             "models": ["lif"],
             "source": SOURCE,
         },
+        "microcode": {
+            "instructions": 1024,
+            "state_bytes": 4096,
+            "payload_bits": 32,
+            "source": SOURCE,
+        },
         "synapses": {
             "word_bits": 64,
             "block_synapses": 4,
@@ -118,7 +124,7 @@ def make_program(
     ]
     manifest = {
         "format": "emulator-program",
-        "version": 2,
+        "version": 3,
         "name": "synthetic",
         "chip": {"name": chip.name, "fingerprint": "0" * 64, "function": chip.function()},
         "seed": 0,
@@ -130,9 +136,12 @@ def make_program(
                 "size": size,
                 "model": "input" if i in inputs else "lif",
                 "is_input": i in inputs,
+                "payload": None,
             }
             for i, (name, size) in enumerate(zip(names, sizes, strict=True))
         ],
+        "models": [],
+        "joins": [],
         "projections": [
             {
                 "name": f"{names[source]}->{names[target]}#{index}",
@@ -168,6 +177,8 @@ def make_program(
         "blocks": np.array(
             [(core, i, 6, projections[i][2] + 10, 0) for core, i in blocks], np.int32
         ).reshape(-1, 5),
+        "code": np.empty(0, np.uint64),
+        "words": np.empty(0, np.int32),
         "synapses": np.array(synapses, np.uint32),
     }
     return Program(manifest, tensors)

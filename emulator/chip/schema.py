@@ -21,13 +21,13 @@ Time = Annotated[float, Field(ge=0, le=1e6)]
 Limit = Annotated[int, Field(ge=1, le=2**40)] | None
 
 EVENTS = (
-    "neuron_idle", "neuron_active", "neuron_spike", "axon_out", "packet", "hop_ew", "hop_ns",
-    "host", "axon_in", "synapse_word", "synaptic_event", "barrier",
+    "neuron_idle", "neuron_active", "neuron_spike", "instruction", "dendrite_join", "axon_out", "packet",
+    "hop_ew", "hop_ns", "host", "axon_in", "synapse_word", "synaptic_event", "barrier",
 )  # fmt: skip
 """What the emulator counts, and what a chip file prices: one line of `costs` for each."""
 CHANGED = "changed: "
 """How the source of a section begins in which `--set` changed a value."""
-FUNCTION = ("arithmetic", "core", "synapses")
+FUNCTION = ("arithmetic", "core", "microcode", "synapses")
 """The sections that decide what a chip computes; the others decide its time and energy."""
 
 
@@ -125,6 +125,19 @@ class Core(Section):
     """Where the capacities come from."""
 
 
+class Microcode(Section):
+    """What neuron programs may use."""
+
+    instructions: Annotated[int, Field(ge=0, le=65_535)]
+    """Longest program of a neuron model; 0: the chip runs no microcode."""
+    state_bytes: Annotated[int, Field(ge=0, le=4096)]
+    """Bytes of state and parameters of one compartment: words of 1, 2 or 4 bytes."""
+    payload_bits: Annotated[int, Field(ge=0, le=32)]
+    """Widest payload of a graded spike, which is part of its packet; 0: spikes carry none."""
+    source: Source
+    """Where the limits come from."""
+
+
 class Synapses(Section):
     """How synapses are stored: blocks of some synapses, rounded up to whole memory words."""
 
@@ -205,11 +218,15 @@ class Costs(Section):
     """Energy and service time of each event that the emulator counts."""
 
     neuron_idle: EventCost
-    """One compartment served in one step that is not active."""
+    """One compartment of a native model served in one step that is not active."""
     neuron_active: EventCost
     """One compartment served in one step with input, u, v or bias not zero, or refractory."""
     neuron_spike: EventCost
-    """One spike, on top of neuron_active."""
+    """One spike, on top of neuron_active or of the instructions."""
+    instruction: EventCost
+    """One instruction of neuron microcode executed for one compartment; nothing else is charged for it."""
+    dendrite_join: EventCost
+    """One value or gate passed from a compartment to another of its core."""
     axon_out: EventCost
     """One packet made at the source core."""
     packet: EventCost
@@ -290,6 +307,7 @@ class Chip(Section):
     clock: Clock
     mesh: Mesh
     core: Core
+    microcode: Microcode
     synapses: Synapses
     arithmetic: Arithmetic
     costs: Costs

@@ -78,6 +78,10 @@ def compile_network(
             getattr(quantised.cells[population], name)[a:b] for population, a, b, _ in segments
         ]
         tables[name] = np.concatenate([np.empty(0, TENSORS[name][0]), *columns])
+    words = [quantised.words[p][:, a:b].ravel() for p, a, b, _ in segments if p in quantised.words]
+    tables["words"] = np.concatenate([np.empty(0, np.int32), *words])
+    code = [model.code() for model in quantised.models.values()]
+    tables["code"] = np.concatenate([np.empty(0, np.uint64), *code])
     return Program(_manifest(network, chip, quantised, seed), tables)
 
 
@@ -107,7 +111,7 @@ def _check_size(network: Network, chip: Chip) -> None:
 def _manifest(network: Network, chip: Chip, quantised: Quantised, seed: int) -> dict[str, object]:
     return {
         "format": "emulator-program",
-        "version": 2,
+        "version": 3,
         "name": network.name,
         "chip": {
             "name": chip.name,
@@ -120,9 +124,19 @@ def _manifest(network: Network, chip: Chip, quantised: Quantised, seed: int) -> 
             (int(np.max(p.delays, initial=0)) for p in network.projections), default=0
         ),
         "populations": [
-            {"name": p.name, "size": p.size, "model": p.model, "is_input": p.is_input}
+            {
+                "name": p.name,
+                "size": p.size,
+                "model": quantised.model_names.get(p.name, p.model),
+                "is_input": p.is_input,
+                "payload": None
+                if p.payload is None
+                else dict(zip(("low", "high"), p.payload, strict=True)),
+            }
             for p in network.populations.values()
         ],
+        "models": [m.described() | {"name": name} for name, m in quantised.models.items()],
+        "joins": [vars(join) for join in network.joins],
         "projections": [
             {
                 "name": p.name,

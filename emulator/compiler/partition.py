@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
+from emulator.compiler.joined import check_joined, joined_group
 from emulator.compiler.storage import choose_format, row_words, rows_of
 from emulator.errors import CapacityError, NetworkError
 from emulator.kernels.sorting import stable_order
 from emulator.mapping import Mapping, Segment
-from emulator.network import Network, Projection
+from emulator.network import Network, Population, Projection
 
 Run = tuple[int, int, int]
 """Neurons of a population on a core: start, stop, and the slot of the first."""
@@ -77,32 +78,23 @@ def partition(network: Network, chip: Chip, neurons_per_core: int | None) -> lis
     core, load = -1, Load()
     reasons: dict[str, Counter[str]] = {}
     for name, population in network.populations.items():
-        if population.is_input:
+        group = joined_group(network, name)
+        if population.is_input or name != group[0]:
             continue
-        incoming = [
-            _by_target(p) for p in network.projections if p.target.name == name and len(p.pre)
-        ]
-        at_most = population.neurons_per_core or neurons_per_core
-        start = length = 0
+        if len(group) > 1:
+            core = _place_together(
+                network, chip, group, neurons_per_core, first_source, core, segments
+            )
+            load = Load()
+            continue
         if core < 0 or not population.pack:
             core, load = core + 1, Load()
-        while start < population.size:
-            stop, after, why = _longest(
-                chip, population.size, at_most, incoming, first_source, load, start, length
-            )
-            if stop == start:
-                if load.neurons == 0:
-                    raise CapacityError(
-                        f"population '{name}': neuron {start} does not fit an empty core: {why}"
-                    )
-            else:
-                segments.append((name, start, stop, core))
-                start, length, load = stop, stop - start, after
-            if start < population.size:
-                core, load = core + 1, Load()
-                if why:  # nothing is full where the user said how many neurons a core has
-                    reasons.setdefault(name, Counter())[why.partition(":")[0]] += 1
+        at_most = population.neurons_per_core or neurons_per_core
+        core, load = _place(
+            network, chip, population, at_most, first_source, (core, load), segments, reasons
+        )
     segments = _cut_axons_out(network, chip, segments)
+    check_joined(network, segments, placed_core(network, segments))
     n_cores = 1 + max((s[3] for s in segments), default=-1)
     if n_cores > chip.mesh.n_cores:
         name = next(s[0] for s in segments if s[3] >= chip.mesh.n_cores)
@@ -114,6 +106,83 @@ def partition(network: Network, chip: Chip, neurons_per_core: int | None) -> lis
             f"which takes {n_own}{why}, does not fit any more"
         )
     return segments
+
+
+def _incoming(network: Network, name: str) -> list[Incoming]:
+    return [_by_target(p) for p in network.projections if p.target.name == name and len(p.pre)]
+
+
+def _place_together(
+    network: Network,
+    chip: Chip,
+    group: list[str],
+    neurons_per_core: int | None,
+    first_source: dict[str, int],
+    core: int,
+    segments: list[Segment],
+) -> int:
+    """Place joined populations, neuron i of each on one core, from core + 1 on; return the last core."""
+    incoming = {name: _incoming(network, name) for name in group}
+    populations = [network.populations[name] for name in group]
+    wishes = [p.neurons_per_core or neurons_per_core for p in populations]
+    size = populations[0].size
+    most = min([n for n in wishes if n] + [size, chip.core.neurons // len(group)])
+    start = 0
+    while start < size:
+        core += 1
+        n = min(most, size - start)
+        while True:
+            load: Load | None = Load()
+            why = ""
+            for k, name in enumerate(group):
+                if load is not None:
+                    load, why = _fit(
+                        chip, incoming[name], first_source, load, [(start, start + n, k * n)]
+                    )
+            if n and load is not None:
+                break
+            if n <= 1:
+                raise CapacityError(
+                    f"populations {', '.join(group)}: neuron {start} of each does not fit one core: "
+                    f"{why or f'neurons: a core holds {chip.core.neurons}'}"
+                )
+            n = max(1, n - max(1, n // 8))
+        segments += [(name, start, start + n, core) for name in group]
+        start += n
+    return core
+
+
+def _place(
+    network: Network,
+    chip: Chip,
+    population: Population,
+    at_most: int | None,
+    first_source: dict[str, int],
+    begun: tuple[int, Load],
+    segments: list[Segment],
+    reasons: dict[str, Counter[str]],
+) -> tuple[int, Load]:
+    """Place a population from a core on that may hold something; return the last core and what it holds."""
+    name, (core, load) = population.name, begun
+    incoming = _incoming(network, name)
+    start = length = 0
+    while start < population.size:
+        stop, after, why = _longest(
+            chip, population.size, at_most, incoming, first_source, load, start, length
+        )
+        if stop == start:
+            if load.neurons == 0:
+                raise CapacityError(
+                    f"population '{name}': neuron {start} does not fit an empty core: {why}"
+                )
+        else:
+            segments.append((name, start, stop, core))
+            start, length, load = stop, stop - start, after
+        if start < population.size:
+            core, load = core + 1, Load()
+            if why:  # nothing is full where the user said how many neurons a core has
+                reasons.setdefault(name, Counter())[why.partition(":")[0]] += 1
+    return core, load
 
 
 def check_mapping(network: Network, chip: Chip, mapping: Mapping) -> list[Segment]:
@@ -128,6 +197,7 @@ def check_mapping(network: Network, chip: Chip, mapping: Mapping) -> list[Segmen
     """
     _check_segments(network, chip, mapping)
     segments = sorted(mapping.segments, key=lambda segment: segment[3])
+    check_joined(network, segments, placed_core(network, segments))
     runs: dict[
         tuple[int, str], list[Run]
     ] = {}  # a projection's rows on a core span all runs of a population

@@ -12,27 +12,15 @@ from numpy.typing import NDArray
 
 from emulator.chip import Chip
 from emulator.compiler.weights import UNIT, chip_weights, mantissa_limit, weight_step
+from emulator.compiler.words import Cells, bound_model, model_mistakes, payload_mistakes, words_of
 from emulator.errors import NetworkError
+from emulator.microcode import Model
 from emulator.network import REAL, Network, Population, Projection
 
 ENOUGH_THRESHOLD = 512  # mantissa; a smaller threshold would be rounded by more than 0.1 per cent
 MAX_SCALE = 1e300  # finite, whatever the threshold
 MAX_REGISTER = 2**62  # beyond the registers of every chip, within 64 bits
 MAX_EXTRA_EXPONENT = 3  # leaves v a headroom of at least 16 thresholds below zero
-
-
-@dataclass
-class Cells:
-    """Registers of a population as the kernels use them, (size,) each."""
-
-    u_retain: NDArray[np.uint16]
-    v_retain: NDArray[np.uint16]
-    bias: NDArray[np.int32]
-    threshold: NDArray[np.int32]
-    refractory: NDArray[np.uint8]
-    u_init: NDArray[np.int32]
-    v_init: NDArray[np.int32]
-    refractory_init: NDArray[np.uint8]
 
 
 @dataclass
@@ -45,6 +33,9 @@ class Quantised:
     exponents: list[int]
     reports: list[dict[str, Any] | None]
     warnings: list[str] = field(default_factory=list)
+    models: dict[str, Model] = field(default_factory=dict)  # in the chip's widths
+    model_names: dict[str, str] = field(default_factory=dict)  # of populations with microcode
+    words: dict[str, NDArray[np.int32]] = field(default_factory=dict)  # (n_words, size), likewise
 
 
 def quantise(network: Network, chip: Chip) -> Quantised:
@@ -57,18 +48,12 @@ def quantise(network: Network, chip: Chip) -> Quantised:
     """
     mistakes: list[str] = []
     result = Quantised({}, [], [], [], [])
-    scales = {}
-    for name, population in network.populations.items():
+    scales: dict[str, float] = {}
+    for population in network.populations.values():
         if population.is_input:
             continue
-        if population.model not in chip.core.models:
-            mistakes.append(
-                f"population '{name}': chip '{chip.name}' has no model '{population.model}'"
-            )
-        scales[name] = _scale(network, population, chip, result.warnings)
-        result.cells[name] = _cells(
-            network, population, chip, scales[name], mistakes, result.warnings
-        )
+        _population(network, population, chip, scales, result, mistakes)
+    mistakes += payload_mistakes(network, chip)
     for projection in network.projections:
         _check_projection(projection, chip, mistakes)
         scale = scales.get(projection.target.name, 1.0)
@@ -82,7 +67,9 @@ def quantise(network: Network, chip: Chip) -> Quantised:
                 f"would stop at {-(2**21) + UNIT}, which no mantissa at weight_exp {exponent} can say"
             )
         result.mantissas.append(mantissas)
-        result.shifts.append(6 + max(exponent, 0))
+        # A graded spike's weight keeps its bits: its product with the payload is what is scaled.
+        least = -6 if projection.source.payload is not None else 0
+        result.shifts.append(6 + max(exponent, least))
         result.exponents.append(exponent)
         result.reports.append(report)
         if report and report.get("n_clipped"):
@@ -93,6 +80,54 @@ def quantise(network: Network, chip: Chip) -> Quantised:
     if mistakes:
         raise NetworkError("\n".join(mistakes))
     return result
+
+
+def _population(
+    network: Network,
+    population: Population,
+    chip: Chip,
+    scales: dict[str, float],
+    result: Quantised,
+    mistakes: list[str],
+) -> None:
+    """Add the registers of a population, or the words of its neuron program."""
+    name = population.name
+    if population.program is None and population.model not in chip.core.models:
+        mistakes.append(
+            f"population '{name}': chip '{chip.name}' has no model '{population.model}'"
+        )
+    if population.takes_lif_parameters:
+        scales[name] = _scale(network, population, chip, result.warnings)
+        result.cells[name] = _cells(
+            network, population, chip, scales[name], mistakes, result.warnings
+        )
+    if population.program is not None:
+        _microcode(population, population.program, chip, result, mistakes)
+
+
+def _microcode(
+    population: Population, program: Model, chip: Chip, result: Quantised, mistakes: list[str]
+) -> None:
+    """Add the neuron program of a population, and the words of its neurons."""
+    model = bound_model(program, chip)
+    found = model_mistakes(population, model, chip)
+    mistakes += [f"population '{population.name}': {mistake}" for mistake in found]
+    if found:
+        return
+    # Files of one name in several folders are different models.
+    name, k = population.model.removesuffix(".nasm").rpartition("/")[2], 1
+    while result.models.get(name, model) != model:
+        name, k = f"{name.partition('#')[0]}#{k + 1}", k + 1
+    result.models[name], result.model_names[population.name] = model, name
+    result.words[population.name] = words_of(
+        population, model, result.cells.get(population.name), mistakes
+    )
+    result.cells[population.name] = Cells.empty(population.size)
+
+
+def _largest_payload(projection: Projection) -> int:
+    payload = projection.source.payload
+    return 1 if payload is None else max(abs(limit) for limit in payload)
 
 
 def _scale(network: Network, population: Population, chip: Chip, warnings: list[str]) -> float:
@@ -246,6 +281,16 @@ def _register_weights(
 ) -> tuple[NDArray[np.int16], int, dict[str, Any] | None]:
     """Look weights up in a table of every mantissa there is; negative ones stand at its end."""
     exponent, policy = projection.weight_exp, chip.arithmetic.weight_policy
+    if projection.source.payload is not None and exponent < 0:
+        mantissas, exponent, report = _table(projection, min(exponent + 6, 0), policy)
+        return mantissas, projection.weight_exp, report
+    return _table(projection, exponent, policy)
+
+
+def _table(
+    projection: Projection, exponent: int, policy: str
+) -> tuple[NDArray[np.int16], int, dict[str, Any] | None]:
+    """Return what `_register_weights` does, for an exponent of which the shift has taken its part."""
     every = np.concatenate([np.arange(256), np.arange(-256, 0)])
     units = chip_weights(every, projection.sign_mode, projection.weight_bits, exponent, policy)
     shift = 6 + max(exponent, 0)
@@ -296,17 +341,26 @@ def _sum_mistakes(network: Network, result: Quantised) -> list[str]:
     mistakes = []
     for name, population in network.populations.items():
         into = [k for k, p in enumerate(network.projections) if p.target.name == name]
-        bound = sum(len(result.mantissas[k]) * 256.0 * 2 ** result.shifts[k] for k in into)
+        largest = {k: _largest_payload(network.projections[k]) for k in into}
+        bound = sum(
+            len(result.mantissas[k]) * 256.0 * 2 ** result.shifts[k] * largest[k] for k in into
+        )
         if bound < 2**31:
             continue
         total = np.zeros(population.size)
         for k in into:
             weight = np.abs(result.mantissas[k].astype(np.float64)) * 2.0 ** result.shifts[k]
+            weight *= largest[k]
             total += np.bincount(network.projections[k].post, weight, population.size)
         if total.max() >= 2**31:
             mistakes.append(
                 f"population '{name}': the weights onto neuron {int(total.argmax())} add up to "
                 f"{total.max():.3g} units; "
                 f"at most {2**31 - 1} can be added in one step: lower weight_exp"
+                + (
+                    " or declare fewer bits of payload"
+                    if any(n > 1 for n in largest.values())
+                    else ""
+                )
             )
     return mistakes

@@ -1,6 +1,6 @@
 """The engine: runs a program's function. It knows neither time, energy, YAML nor networks."""
 
-from emulator.engine.engine import MAX_THREADS, Chunk, Engine, ctrl_c
-from emulator.engine.inputs import spike_schedule
+from emulator.engine.engine import MAX_THREADS, Chunk, Engine, Probed, ctrl_c
+from emulator.engine.inputs import Schedule, spike_schedule
 
-__all__ = ["MAX_THREADS", "Chunk", "Engine", "ctrl_c", "spike_schedule"]
+__all__ = ["MAX_THREADS", "Chunk", "Engine", "Probed", "Schedule", "ctrl_c", "spike_schedule"]

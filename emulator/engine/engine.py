@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from emulator.chip import Chip
 from emulator.engine.inputs import Schedule
 from emulator.engine.layout import in_large_pages, large_pages, visited_blocks, visited_rows
+from emulator.engine.loading import joins, microcode
 from emulator.errors import OverflowPolicyError
 from emulator.kernels.machine import SEGMENT, Machine
 from emulator.program import Program
@@ -36,14 +37,26 @@ class Chunk:
     first_step: int
     spike_start: NDArray[np.int64]  # (n_steps + 1,) where the spikes of each step begin
     spike_source: NDArray[np.uint32]  # (n_spikes,) ascending in each step
-    active: NDArray[np.uint32]  # (n_steps, n_segments) active compartments
+    spike_payload: NDArray[np.int32]  # (n_spikes,) where a program has payloads, or empty
+    active: NDArray[
+        np.uint32
+    ]  # (n_steps, n_segments) active compartments, or instructions executed
     u: NDArray[np.int32]  # (n_steps, n_u_probes)
     v: NDArray[np.int32]  # (n_steps, n_v_probes)
+    words: NDArray[np.int32]  # (n_steps, n_word_probes)
     n_synaptic_events: int  # counted where they were made
     n_overflows: int
 
 
 OnChunk = Callable[[Chunk], None]
+
+
+class Probed(NamedTuple):
+    """What is read in each step: compartments whose u, and v, and words of microcode; each ascending."""
+
+    u: NDArray[np.int32]
+    v: NDArray[np.int32]
+    words: NDArray[np.int64]
 
 
 class Engine:
@@ -69,7 +82,9 @@ class Engine:
             "v": program.v_init.copy(),
             "refractory_left": program.refractory_init.copy(),
             "accumulators": large_pages((n_slots, program.n_compartments), np.int32),
+            "words": large_pages(program.words.shape, np.int32),
         }
+        self.state["words"][:] = program.words
         constant = ("u_retain", "v_retain", "bias", "threshold", "refractory")
         row_start, rows = visited_rows(program)
         self.tables = self.state | {name: getattr(program, name) for name in constant}
@@ -79,9 +94,17 @@ class Engine:
             "synapses": in_large_pages(program.synapses),
             "blocks": visited_blocks(program),
             "segments": self._segments(),
+            "joins": joins(program),
         }
         self._teams = [[(0, program.n_cores)], self._core_ranges()]
-        self.machine = Machine(self.tables, self._rules(), program.core_start, self._teams[1])
+        self.machine = Machine(
+            self.tables,
+            self._rules(),
+            program.core_start,
+            self._teams[1],
+            microcode=microcode(program, self.state["words"]),
+            graded=program.is_graded,
+        )
 
     def reset(self) -> None:
         """Restore the state of the freshly loaded program."""
@@ -89,28 +112,29 @@ class Engine:
         self.state["v"][:] = self.program.v_init
         self.state["refractory_left"][:] = self.program.refractory_init
         self.state["accumulators"].fill(0)
+        self.state["words"][:] = self.program.words
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return a copy of everything that a run changes, as `restore` takes it."""
-        step = np.array([self.machine.step % self.state["accumulators"].shape[0]], np.int32)
+        step = np.array([self.machine.step], np.int64)
         return {name: array.reshape(-1).copy() for name, array in self.state.items()} | {
-            "slot": step
+            "step": step
         }
 
     def restore(self, snapshot: dict[str, NDArray[Any]]) -> None:
         """Go back to a snapshot of this program, whatever the number of threads was."""
         for name, array in self.state.items():
             array.reshape(-1)[:] = snapshot[name]
-        self.machine.step = int(snapshot["slot"][0])
+        self.machine.step = int(snapshot["step"][0])
 
     def run(
         self,
         n_steps: int,
         schedule: Schedule,
-        u_probe: NDArray[np.int32],
-        v_probe: NDArray[np.int32],
+        probed: Probed,
         on_chunk: OnChunk,
         *,
+        seed: int = 0,
         first_step: int = 0,
         strict: bool = False,
         reset_every: int | None = None,
@@ -125,10 +149,12 @@ class Engine:
             Steps of the whole run.
         schedule : Schedule
             Input spikes of the whole run.
-        u_probe, v_probe : (n,) int32
-            Compartments whose u or v is wanted, ascending.
+        probed : Probed
+            What is read in each step.
         on_chunk : callable
             Given each chunk of steps as soon as it is done; nothing of it is kept here.
+        seed : int
+            Of the random bits of neuron programs.
         first_step : int
             Steps that were done before.
         strict : bool
@@ -146,8 +172,9 @@ class Engine:
             When `strict` and a sum wrapped around.
         """
         done, chunk_steps, team = first_step, 16, _Team(self.threads)
-        n_most = self._most_steps(len(u_probe) + len(v_probe))
+        n_most = self._most_steps(len(probed.u) + len(probed.v) + len(probed.words))
         spike_buffer = np.empty(max(2 * self.program.n_sources, 1 << 18), np.uint32)
+        self.machine.seed_with(seed)
         with ThreadPoolExecutor(max(1, self.threads - 1)) as pool:
             while done < n_steps and not (stop is not None and stop.is_set()):
                 n = min(chunk_steps, n_most, n_steps - done)
@@ -157,7 +184,7 @@ class Engine:
                     self.reset()
                 self.machine.divide(self._teams[team.choose()])
                 start = perf_counter()
-                chunk = self._chunk(pool, done, n, schedule, spike_buffer, u_probe, v_probe, strict)
+                chunk = self._chunk(pool, done, n, schedule, spike_buffer, probed, strict)
                 took = perf_counter() - start
                 team.took(took / max(1, len(chunk.active)))
                 chunk_steps = _next_size(n, took)
@@ -174,13 +201,13 @@ class Engine:
         n: int,
         schedule: Schedule,
         spike_buffer: NDArray[np.uint32],
-        u_probe: NDArray[np.int32],
-        v_probe: NDArray[np.int32],
+        probed: Probed,
         strict: bool,
     ) -> Chunk:
-        start, source = schedule
+        start, source, payload = schedule
         active = np.zeros((n, len(self.program.segments)), np.uint32)
-        u, v = np.empty((n, len(u_probe)), np.int32), np.empty((n, len(v_probe)), np.int32)
+        u, v, words = (np.empty((n, len(which)), np.int32) for which in probed)
+        payloads = np.empty(len(spike_buffer) if self.program.is_graded else 0, np.int32)
         spike_start = np.zeros(n + 1, np.int64)
         self.machine.begin(
             n,
@@ -188,11 +215,15 @@ class Engine:
             source[start[first] : start[first + n]],
             spike_buffer,
             spike_start,
+            payload[start[first] : start[first + n]],
+            payloads,
             active,
-            u_probe,
+            probed.u,
             u,
-            v_probe,
+            probed.v,
             v,
+            probed.words,
+            words,
             strict,
         )
         others = [pool.submit(self.machine.work, k) for k in range(1, self.machine.n_workers)]
@@ -204,9 +235,11 @@ class Engine:
             first_step=first,
             spike_start=spike_start[: n + 1],
             spike_source=spike_buffer[: spike_start[n]].copy(),
+            spike_payload=payloads[: spike_start[n]].copy() if len(payloads) else payloads,
             active=active[:n],
             u=u[:n],
             v=v[:n],
+            words=words[:n],
             n_synaptic_events=self.machine.n_events,
             n_overflows=self.machine.n_overflows,
         )
@@ -216,10 +249,20 @@ class Engine:
             self.machine.overflow_segment
         ].tolist()
         name = self.program.manifest["populations"][population]["name"]
+        what, width = (
+            "the current u, or the input added to it,",
+            f"{self.chip.arithmetic.u_bits} bits",
+        )
+        then = "wraps around"
+        if self.program.model_of(population) is not None:
+            what, width, then = (
+                "the input, a state word or the payload",
+                "declared range",
+                "fits it in",
+            )
         return OverflowPolicyError(
-            f"strict run: step {step}: the current u, or the input added to it, of a neuron of "
-            f"'{name}'[{first}:{stop}] on core {core} left its {self.chip.arithmetic.u_bits} bits; "
-            "smaller weights or weight_exp avoid it, and without strict the chip wraps around and counts it"
+            f"strict run: step {step}: {what} of a neuron of '{name}'[{first}:{stop}] on core {core} left its "
+            f"{width}; smaller weights or weight_exp avoid it, and without strict the chip {then} and counts it"
         )
 
     def _most_steps(self, n_probes: int) -> int:

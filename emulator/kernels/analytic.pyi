@@ -9,6 +9,8 @@ def time_steps(
     segments: NDArray[np.int32],
     source_core: NDArray[np.int32],
     source_tile: NDArray[np.int32],
+    source_flits: NDArray[np.int32],
+    packet_flits: int,
     spike_start: NDArray[np.int64],
     spike_source: NDArray[np.uint32],
     active: NDArray[np.uint32],

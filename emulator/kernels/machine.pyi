@@ -6,6 +6,10 @@ from numpy.typing import NDArray
 
 BLOCK: np.dtype[Any]
 SEGMENT: np.dtype[Any]
+INSTRUCTION: np.dtype[Any]
+"""Of neuron microcode: action, d, a, b, n, fit, unused_bits, counts, low, high, joins."""
+JOIN: np.dtype[Any]
+"""segment, source, target, n, op, word: what compartments pass to others of their core."""
 
 class Machine:
     """The state of a loaded program, and the workers that advance it."""
@@ -27,7 +31,15 @@ class Machine:
         core_ranges: Sequence[tuple[int, int]],
         cached_synapses: int = ...,
         sorted_rows: int = ...,
+        microcode: Sequence[tuple[Any, ...] | None] | None = ...,
+        graded: bool = ...,
     ) -> None: ...
+    def seed_with(self, seed: int) -> None:
+        """Set the seed of the random bits."""
+
+    def look_at(self, compartment: int, rows: NDArray[np.int32]) -> None:
+        """Note every instruction of one compartment in rows (n_instructions, 3); -1: of none."""
+
     def divide(self, core_ranges: Sequence[tuple[int, int]]) -> None:
         """Give ranges of cores to workers, at most as many as there were first; between chunks."""
 
@@ -38,11 +50,15 @@ class Machine:
         input_source: NDArray[np.uint32],
         spike_source: NDArray[np.uint32],
         spike_start: NDArray[np.int64],
+        input_payload: NDArray[np.int32],
+        spike_payload: NDArray[np.int32],
         active: NDArray[np.uint32],
         u_probe: NDArray[np.int32],
         u_rows: NDArray[np.int32],
         v_probe: NDArray[np.int32],
         v_rows: NDArray[np.int32],
+        word_probe: NDArray[np.int64],
+        word_rows: NDArray[np.int32],
         strict: bool,
     ) -> None: ...
     def work(self, k: int) -> None: ...

@@ -9,8 +9,6 @@ cdef struct Entry:                 # what a source sends to one core
     int32_t service                # cycles of look-up, words and events there
 
 cdef struct Costs:                 # cycles, but for the last
-    int64_t idle
-    int64_t active
     int64_t spike
     int64_t axon_out
     int64_t host                   # of a packet at its port
@@ -26,6 +24,7 @@ cdef struct Packet:
     int32_t target                 # tile, without trees
     uint32_t root                  # branch, with trees
     uint32_t delivery              # its first
+    int32_t flits                  # 0: as many as every packet has
 
 cdef struct Delivery:
     uint32_t packet
@@ -51,6 +50,7 @@ cdef struct Pipe:
     int64_t *finished              # (core, queue place): when a packet left the queue
     int64_t *vc_taken              # (tile, 8)
     int64_t *port_free             # (tile,): when a host port is
+    int32_t flits                  # of the packets that are being made
     int64_t n_packets
     int64_t n_deliveries
     int64_t room_packets
@@ -67,6 +67,7 @@ cdef struct Pipe:
     uint32_t *root
     uint32_t *first_delivery
     uint32_t *queue
+    int32_t *size                  # flits; NULL while all packets have the same
     int64_t *inject
     int64_t *busy                  # (3, core): neuron loop, axon out, receive
     int64_t *waited                # (2, core): with a packet that could not enter, with one that was not taken

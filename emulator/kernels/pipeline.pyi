@@ -21,6 +21,7 @@ class Timer:
         entries: NDArray[np.void],
         segments: NDArray[np.int32],
         source_tile: NDArray[np.int32],
+        source_flits: NDArray[np.int32],
         root: NDArray[np.uint32],
         branches: NDArray[np.void],
     ) -> None: ...

@@ -44,3 +44,11 @@ cdef struct Accumulators:      # (n_slots, n_compartments): the input of this an
     int32_t *input
     int64_t n_compartments
     int32_t n_slots
+
+cdef struct Join:              # compartments that pass something to as many others of their core
+    int32_t segment            # of those that pass
+    int32_t source             # first of them
+    int32_t target             # first of those that take
+    int32_t n
+    int32_t op                 # 0 add, 1 max, 2 pass, 3 block
+    int32_t word               # what is passed: first of a word of microcode; -1 is u, -2 is v of a native kernel

@@ -30,3 +30,14 @@ cdef int64_t deliver_sorted(
     int32_t stop_core,
     Sorter *sorter,
 ) noexcept nogil
+
+cdef int64_t deliver_graded(
+    const Synapses *synapses,
+    const Accumulators *accumulators,
+    const uint32_t *sources,
+    const int32_t *payloads,
+    int64_t n_sources,
+    int32_t slot,
+    int32_t first_core,
+    int32_t stop_core,
+) noexcept nogil

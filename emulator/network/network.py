@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emulator.errors import NetworkError
-from emulator.network.parameters import REAL, parameter
+from emulator.errors import MicrocodeError, NetworkError
+from emulator.microcode import PREFIX, Model, load_model, shipped_models
+from emulator.network.parameters import REAL, parameter, word_value
 from emulator.network.synapses import WEIGHT_RANGE, sign_mistakes, synapses
 
 MODELS = ("lif",)
+"""Neuron models with a kernel of their own; those in microcode come from files."""
 VARIABLES = ("spikes", "u", "v")
+JOINS = ("add", "max", "pass", "block")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
 
 
@@ -26,6 +29,27 @@ class Population:
     parameters: dict[str, Any] = field(default_factory=dict)
     neurons_per_core: int | None = None
     pack: bool = False
+    program: Model | None = None  # in microcode; None: a native model, or an input
+    payload: tuple[int, int] | None = None  # range of the payload of its spikes
+
+    @property
+    def takes_lif_parameters(self) -> bool:
+        """Whether it has the registers of "lif": the native model, or the same in microcode."""
+        return self.program is None or self.model == f"{PREFIX}lif"
+
+    @property
+    def is_real(self) -> bool:
+        """Whether its threshold, and so its input, is given in real units."""
+        return self.takes_lif_parameters and "threshold" in self.parameters
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What can be recorded of each neuron in each step."""
+        return (
+            VARIABLES
+            if self.program is None
+            else ("spikes", *(w.name for w in self.program.states))
+        )
 
     @property
     def is_input(self) -> bool:
@@ -55,6 +79,16 @@ class Projection:
     def is_real(self) -> bool:
         """Whether the weights are real values that the compiler quantises."""
         return self.weights.dtype.kind == "f"
+
+
+@dataclass(frozen=True)
+class Join:
+    """Compartments that pass something to as many others, before these are advanced in the same step."""
+
+    source: str
+    target: str
+    op: str
+    value: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +134,24 @@ class Network:
         self.populations: dict[str, Population] = {}
         self.projections: list[Projection] = []
         self.probes: list[Probe] = []
+        self.joins: list[Join] = []
         self.assumptions: list[str] = []
 
-    def input(self, name: str, size: int) -> Population:
-        """Add neurons whose spikes come from outside; they occupy no compartment."""
-        return self._add(Population(name, _size(name, size), "input"))
+    def input(self, name: str, size: int, *, payload_bits: int = 0) -> Population:
+        """Add neurons whose spikes come from outside; they occupy no compartment.
+
+        Parameters
+        ----------
+        payload_bits : int
+            Bits, one of them for the sign, of the payload that each spike carries; 0: none.
+        """
+        if not _is_int(payload_bits) or payload_bits not in (0, *range(2, 33)):
+            raise NetworkError(
+                f"input '{name}': payload_bits is {payload_bits!r}; allowed: 0, or 2 to 32"
+            )
+        half = 1 << max(int(payload_bits) - 1, 0)
+        payload = (-half, half - 1) if payload_bits else None
+        return self._add(Population(name, _size(name, size), "input", payload=payload))
 
     def population(
         self,
@@ -125,7 +172,8 @@ class Network:
         size : int
             Number of neurons.
         model : str
-            "lif".
+            "lif"; "microcode:lif", the same in microcode; another model of the library (`emulator models` lists
+            them); or the path of a file *.nasm.
         neurons_per_core : int, optional
             At most so many of this population on a core.
         pack : bool
@@ -134,7 +182,8 @@ class Network:
             Registers: `du`, `dv`, `vth_mant`, `bias_mant`, `bias_exp`, `refractory`, `u_init`, `v_init`,
             `refractory_init`; or real units: `tau_syn_ms`, `tau_mem_ms`, `threshold`, `bias`, `refractory_ms`,
             `u_start`, `v_start`. A threshold is required; the others default to no memory of u (du = 4095), no leak,
-            no bias, refractory 1, and zero.
+            no bias, refractory 1, and zero. Of microcode other than "microcode:lif": its parameters, and its state
+            words at the beginning, by name.
 
         Returns
         -------
@@ -145,9 +194,8 @@ class Network:
         NetworkError
             With every mistake.
         """
-        mistakes = []
-        if model not in MODELS:
-            mistakes.append(f"model '{model}' does not exist; there are: {', '.join(MODELS)}")
+        mistakes: list[str] = []
+        program = _program(model, mistakes)
         if neurons_per_core is not None and not (
             _is_int(neurons_per_core) and neurons_per_core >= 1
         ):
@@ -155,6 +203,32 @@ class Network:
                 f"neurons_per_core is {neurons_per_core!r}; it must be a whole number from 1"
             )
         size = _size(name, size)
+        if program is not None and model != f"{PREFIX}lif":
+            values = {
+                k: word_value(program, k, value, size, mistakes) for k, value in parameters.items()
+            }
+            missing = [
+                w.name for w in program.parameters if w.default is None and w.name not in values
+            ]
+            if missing:
+                mistakes.append(f"model '{model}' needs {', '.join(missing)}")
+        else:
+            values = self._registers(parameters, size, mistakes)
+        if mistakes:
+            raise NetworkError("\n".join(f"population '{name}': {mistake}" for mistake in mistakes))
+        payload = None if program is None or program.payload is None else program.payload
+        return self._add(
+            Population(
+                name, size, model, values, neurons_per_core, pack, program,
+                None if payload is None else (payload.low, payload.high),
+            )
+        )  # fmt: skip
+
+    @staticmethod
+    def _registers(
+        parameters: dict[str, ArrayLike], size: int, mistakes: list[str]
+    ) -> dict[str, Any]:
+        """Return the parameters of "lif", checked."""
         values = {key: parameter(key, value, size, mistakes) for key, value in parameters.items()}
         for real, register in REAL.items():
             if real in values and register in values:
@@ -165,9 +239,61 @@ class Network:
             mistakes.append("bias and bias_exp both set the same register; give one of them")
         if not {"threshold", "vth_mant"} & set(values):
             mistakes.append("a threshold is required: vth_mant (register) or threshold (real)")
+        return values
+
+    def join(
+        self, source: Population, target: Population, op: str = "add", value: str = "v"
+    ) -> None:
+        """Make neurons of several compartments: neuron i of one population passes something to neuron i of another.
+
+        Both are on one core, and those that pass are advanced first, so that it acts in the same step: on the input
+        of the target, before it takes it.
+
+        Parameters
+        ----------
+        source, target : Population
+            Of equal size; no population can, over others, be joined to itself.
+        op : {"add", "max", "pass", "block"}
+            The target's input becomes its sum with the value, or the larger of both; or it passes only where the
+            source spikes in this step; or only where it does not.
+        value : str
+            The variable that is passed, after the source's update: "u" or "v", or a state word of microcode.
+
+        Raises
+        ------
+        NetworkError
+            With every mistake.
+        """
+        _require_populations(source, target)
+        mistakes = [
+            f"'{end.name}' belongs to another network"
+            for end in (source, target)
+            if self.populations.get(end.name) is not end
+        ]
+        mistakes += [
+            f"'{end.name}' is an input and has no compartment"
+            for end in (source, target)
+            if end.is_input
+        ]
+        if op not in JOINS:
+            mistakes.append(f"op is {op!r:.60}; allowed: {', '.join(JOINS)}")
+        if source.size != target.size:
+            mistakes.append(
+                f"'{source.name}' has {source.size} neurons and '{target.name}' {target.size}"
+            )
+        if not source.is_input and value not in set(source.variables) - {"spikes"}:
+            known = ", ".join(v for v in source.variables if v != "spikes")
+            mistakes.append(f"value is {value!r:.60}; '{source.name}' has {known or 'no variable'}")
+        below, seen = [target.name], set()
+        while below:
+            seen.add(name := below.pop())
+            below += [j.target for j in self.joins if j.source == name and j.target not in seen]
+        if source.name in seen:
+            mistakes.append("it would be joined to itself")
         if mistakes:
-            raise NetworkError("\n".join(f"population '{name}': {mistake}" for mistake in mistakes))
-        return self._add(Population(name, size, model, values, neurons_per_core, pack))
+            where = f"join '{source.name}' to '{target.name}'"
+            raise NetworkError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
+        self.joins.append(Join(source.name, target.name, op, value))
 
     def connect(
         self,
@@ -233,7 +359,7 @@ class Network:
     def probe(
         self, population: Population, *variables: str, neurons: ArrayLike | None = None
     ) -> None:
-        """Record variables of a population in every step: "spikes", "u", "v".
+        """Record variables of a population in every step: "spikes", "u", "v", or state words of microcode.
 
         Raises
         ------
@@ -247,12 +373,12 @@ class Network:
         elif population.is_input:
             mistakes.append("it is an input; its spikes are what you give it")
         mistakes += [
-            f"'{variable}' cannot be recorded; allowed: {', '.join(VARIABLES)}"
+            f"'{variable}' cannot be recorded; allowed: {', '.join(population.variables)}"
             for variable in variables
-            if variable not in VARIABLES
+            if variable not in population.variables
         ]
         if not variables:
-            mistakes.append(f"no variable was given; allowed: {', '.join(VARIABLES)}")
+            mistakes.append(f"no variable was given; allowed: {', '.join(population.variables)}")
         chosen = None
         if neurons is not None:
             chosen = np.atleast_1d(np.asarray(neurons))
@@ -287,6 +413,26 @@ class Network:
         return (
             f"<Network '{self.name}': {len(self.populations)} populations, {n_synapses:,} synapses>"
         )
+
+
+def _program(model: object, mistakes: list[str]) -> Model | None:
+    """Return the microcode of a model; None for a native one, or where there is a mistake."""
+    if model in MODELS:
+        return None
+    if not isinstance(model, str):
+        mistakes.append(f"model is {model!r:.60}; it must be a name or the path of a file *.nasm")
+        return None
+    if not model.endswith(".nasm") and model.removeprefix(PREFIX) not in shipped_models():
+        known = ", ".join(dict.fromkeys([*MODELS, f"{PREFIX}lif", *shipped_models()]))
+        mistakes.append(
+            f"model '{model}' does not exist; there are: {known}, or the path of a file *.nasm"
+        )
+        return None
+    try:
+        return load_model(model)
+    except MicrocodeError as error:
+        mistakes += str(error).splitlines()
+        return None
 
 
 def _require_populations(*given: object) -> None:
@@ -339,7 +485,12 @@ def _connection_mistakes(
             if is_real
             else f"weight_exp is {weight_exp!r}; allowed: -8 to 7"
         )
-    if not target.is_input and is_real != ("threshold" in target.parameters) and values.size:
+    if not target.takes_lif_parameters and is_real and values.size:
+        mistakes.append(
+            f"weights are real values, but '{target.name}' runs '{target.model}', whose words are registers; "
+            "give integers"
+        )
+    elif not target.is_input and is_real != target.is_real and values.size:
         kind, unit = ("real", "vth_mant") if is_real else ("mantissas", "threshold")
         mistakes.append(
             f"weights are {kind} but the threshold of '{target.name}' is {unit}; "

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emulator.microcode import PROBE, Model
+
 REGISTERS: dict[str, tuple[int, int]] = {
     "du": (0, 4095),
     "dv": (0, 4095),
@@ -34,6 +36,19 @@ def parameter(key: str, value: ArrayLike, size: int, mistakes: list[str]) -> Any
         hint = f"did you mean '{close[0]}'? " if close else ""
         mistakes.append(f"unknown parameter '{key}'; {hint}there are: {', '.join(known)}")
         return None
+    array = _numbers(key, value, size, mistakes)
+    if array is None:
+        return None
+    wrong = _out_of_range(key, array)
+    if wrong:
+        mistakes.append(wrong)
+        return None
+    kind = np.int64 if key in REGISTERS else np.float64
+    return array.astype(kind) if array.ndim else array.astype(kind).item()
+
+
+def _numbers(key: str, value: ArrayLike, size: int, mistakes: list[str]) -> NDArray[Any] | None:
+    """Return a number or (size,) numbers; append what is wrong with them."""
     try:
         array = np.asarray(value)
     except ValueError:
@@ -45,12 +60,33 @@ def parameter(key: str, value: ArrayLike, size: int, mistakes: list[str]) -> Any
     if array.ndim > 1 or (array.ndim == 1 and len(array) != size):
         mistakes.append(f"{key} has shape {array.shape}; it must be a scalar or ({size},)")
         return None
-    wrong = _out_of_range(key, array)
-    if wrong:
-        mistakes.append(wrong)
+    return array
+
+
+def word_value(model: Model, key: str, value: ArrayLike, size: int, mistakes: list[str]) -> Any:
+    """Return a checked scalar or (size,) array for a word of a neuron program; append what is wrong with it."""
+    if key not in model.index or key == PROBE:
+        known = [name for name in model.index if name != PROBE]
+        close = get_close_matches(key, known, 1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        there = ", ".join(known) or "no words"
+        mistakes.append(f"unknown parameter '{key}'; {hint}model '{model.name}' has: {there}")
         return None
-    kind = np.int64 if key in REGISTERS else np.float64
-    return array.astype(kind) if array.ndim else array.astype(kind).item()
+    array = _numbers(key, value, size, mistakes)
+    if array is None:
+        return None
+    word = model.words[model.index[key]]
+    if not np.all(np.isfinite(array)):
+        mistakes.append(f"{key} holds NaN or infinity")
+    elif np.any(broken := array != np.floor(array)):
+        mistakes.append(
+            f"{key} is a register and holds {_first(array, broken)}; whole numbers only"
+        )
+    elif np.any(outside := (array < word.low) | (array > word.high)):
+        mistakes.append(f"{key} is {_first(array, outside)}; allowed: {word.low} to {word.high}")
+    else:
+        return array.astype(np.int64) if array.ndim else array.astype(np.int64).item()
+    return None
 
 
 def _out_of_range(key: str, array: NDArray[Any]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from emulator.engine import Schedule
 from emulator.errors import RunError
 from emulator.observe.parquet import read_columns, read_parts, write_columns
 from emulator.observe.tables import PARTS, STEPS
@@ -21,13 +22,14 @@ from emulator.program.container import Kind, as_tensor, read, write
 from emulator.timing import CORE_ARRAYS, SUMS, Timing
 
 CHECKPOINT, INPUTS = "checkpoint.safetensors", "inputs.parquet"
-KIND = Kind("emulator-checkpoint", 1, "checkpoint", "start the run again", RunError)
+KIND = Kind("emulator-checkpoint", 2, "checkpoint", "start the run again", RunError)
 STATE = {
     "u": "<i4",
     "v": "<i4",
     "refractory_left": "<u1",
     "accumulators": "<i4",
-    "slot": "<i4",
+    "words": "<i4",
+    "step": "<i8",
 }
 
 
@@ -157,7 +159,8 @@ def read_checkpoint(folder: Path, program: Program) -> tuple[Plan, Standing, int
         "v": program.n_compartments,
         "refractory_left": program.n_compartments,
         "accumulators": program.n_compartments * (program.max_delay_steps + 1),
-        "slot": 1,
+        "words": len(program.words),
+        "step": 1,
         "spikes_per_source": program.n_sources,
         "active_per_segment": len(program.segments),
     }
@@ -213,15 +216,15 @@ def _timing(path: Path, manifest: _Manifest, tensors: dict[str, NDArray[Any]]) -
     )
 
 
-def write_inputs(folder: Path, start: NDArray[np.int64], source: NDArray[np.uint32]) -> None:
+def write_inputs(folder: Path, schedule: Schedule) -> None:
     """Keep the input spikes of a run, so that it can go on from its folder alone."""
+    start = schedule.start
     step = np.repeat(np.arange(len(start) - 1, dtype=np.uint32), np.diff(start))
-    write_columns(folder / INPUTS, {"step": step, "source": source})
+    payload = schedule.payload if len(schedule.payload) else np.ones(len(step), np.int32)
+    write_columns(folder / INPUTS, {"step": step, "source": schedule.source, "payload": payload})
 
 
-def read_inputs(
-    path: Path, program: Program, steps: int
-) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+def read_inputs(path: Path, program: Program, steps: int) -> Schedule:
     """Return the input spikes that `write_inputs` kept.
 
     Raises
@@ -229,7 +232,7 @@ def read_inputs(
     RunError
         When they do not belong to the program.
     """
-    table = read_columns(path, step="uint32", source="uint32")
+    table = read_columns(path, step="uint32", source="uint32", payload="int32")
     step, source = table["step"], table["source"].copy()  # the kernels take no read-only one
     order = np.lexsort((source, step))
     if len(step) and (
@@ -239,4 +242,6 @@ def read_inputs(
         or step.max() >= steps
     ):
         raise RunError(f"{path}: these are not input spikes of program '{program.name}'")
-    return np.searchsorted(step, np.arange(steps + 1)).astype(np.int64), source
+    start = np.searchsorted(step, np.arange(steps + 1)).astype(np.int64)
+    payload = table["payload"].copy() if program.is_graded else np.empty(0, np.int32)
+    return Schedule(start, source, payload)

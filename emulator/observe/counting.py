@@ -15,8 +15,13 @@ from emulator.chip import Chip
 from emulator.errors import RunError
 from emulator.observe.counters import CHIP, CODE, Counters
 from emulator.program import Program
-from emulator.timing.analytic import flits_per_packet
-from emulator.timing.traffic import row_words, source_cores, source_tiles
+from emulator.timing.traffic import (
+    flits_per_packet,
+    row_words,
+    source_cores,
+    source_flits,
+    source_tiles,
+)
 
 Ints = NDArray[np.int64]
 PART_ROWS = 1 << 16
@@ -37,7 +42,7 @@ def count_events(
     spikes_per_source : (n_sources,) int64
         How often each source fired, in the order of the program's sources.
     active_per_segment : (n_segments,) int64
-        Compartments of each segment that were active, summed over the steps.
+        Compartments of each segment that were active, or instructions it executed, summed over the steps.
     n_steps : int
         How many steps.
 
@@ -55,7 +60,8 @@ def count_events(
         )
     lines = _Lines()
     _count_neurons(lines, program, spikes_per_source, active_per_segment, n_steps)
-    places = source_cores(program), source_tiles(program, chip)
+    flits = source_flits(program, chip) if program.is_graded else flits_per_packet(chip)
+    places = source_cores(program), source_tiles(program, chip), flits
     for fired in _parts(program, np.flatnonzero(spikes_per_source)):
         _count_traffic(lines, chip, places, _Traffic(program, spikes_per_source, fired))
     lines.add("barrier", CHIP, CHIP, n_steps)
@@ -100,9 +106,15 @@ def _count_neurons(
         return
     population, first, stop, core, compartment = program.segments.astype(np.int64).T
     spikes = np.add.reduceat(spikes_per_source[: program.n_compartments], compartment)
-    lines.add("neuron_idle", core, population, (stop - first) * n_steps - active_per_segment)
-    lines.add("neuron_active", core, population, active_per_segment)
+    is_microcode = np.array([p["model"] in program.models for p in program.manifest["populations"]])
+    programmed, size = is_microcode[population], stop - first
+    joins = np.bincount(program.segment_joins, minlength=len(size))
+    idle = size * n_steps - active_per_segment
+    lines.add("neuron_idle", core, population, np.where(programmed, 0, idle))
+    lines.add("neuron_active", core, population, np.where(programmed, 0, active_per_segment))
     lines.add("neuron_spike", core, population, spikes)
+    lines.add("instruction", core, population, np.where(programmed, active_per_segment, 0))
+    lines.add("dendrite_join", core, population, joins * size * n_steps)
 
 
 def _parts(program: Program, fired: Ints) -> list[Ints]:
@@ -171,7 +183,7 @@ class _Traffic:
 def _count_traffic(
     lines: _Lines,
     chip: Chip,
-    places: tuple[NDArray[np.int32], NDArray[np.int32]],
+    places: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32] | int],
     traffic: _Traffic,
 ) -> None:
     core = traffic.blocks[:, 0].astype(np.int64)
@@ -196,7 +208,8 @@ def _count_traffic(
     lines.add("packet", sender, population, sent)
     lines.add("axon_out", sender, population, sent * ~is_host)
     lines.add("host", sender, population, sent * is_host)
-    flits = sent * flits_per_packet(chip)
+    size = places[2]
+    flits = sent * (size if isinstance(size, int) else size[source])
     lines.add("hop_ew", sender, population, flits * hops_ew)
     lines.add("hop_ns", sender, population, flits * hops_ns)
 

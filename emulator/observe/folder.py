@@ -3,8 +3,8 @@
 manifest.json        what this is: versions, status, steps, seed, hashes of everything else
 chip.json            the whole chip description
 program.safetensors  what ran
-spikes.parquet       step, population, neuron: every spike, inputs included
-active.parquet       step, segment, population, core, active: compartments that were active
+spikes.parquet       step, population, neuron: every spike, inputs included; payload, where any has one
+active.parquet       step, segment, population, core, active: compartments that were active; instructions executed
 counters.parquet     core, population, event, count; core -1 and an empty population are the chip
 timing.parquet       step, cycles, bottleneck; with timing_cores, timing_links and timing_latency.parquet
 recordings_P.parquet step, neuron, and a column for each variable probed in population P
@@ -35,7 +35,7 @@ from emulator.observe.run import Run
 from emulator.program import Program
 
 FORMAT: Literal["emulator-run"] = "emulator-run"
-VERSION: Literal[1] = 1
+VERSION: Literal[2] = 2
 MANIFEST, CHIP, PROGRAM = "manifest.json", "chip.json", "program.safetensors"
 UNFINISHED = {"format": FORMAT, "version": VERSION, "status": "unfinished"}
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -68,7 +68,7 @@ class Manifest(_Part):
     """The contents of manifest.json."""
 
     format: Literal["emulator-run"]
-    version: Literal[1]
+    version: Literal[2]
     status: Literal["complete", "interrupted"]
     n_steps: Count
     steps_asked: Count | None
@@ -133,7 +133,7 @@ def load_run(folder: Path) -> Run:
 
 def _read_tables(folder: Path, manifest: Manifest, program: Program, chip: Chip) -> Run:
     n_steps, timing = manifest.n_steps, None
-    step, source = tables.read_spikes(folder / "spikes.parquet", program, n_steps)
+    step, source, payload = tables.read_spikes(folder / "spikes.parquet", program, n_steps)
     if manifest.timing is not None:
         kept = manifest.timing
         names = tuple(kept.bottleneck_names)
@@ -152,6 +152,7 @@ def _read_tables(folder: Path, manifest: Manifest, program: Program, chip: Chip)
             source,
             tables.read_active(folder / "active.parquet", program, n_steps),
             tables.read_recordings(folder, program, n_steps),
+            payload,
         ),
         timing=timing,
         n_overflows=manifest.n_overflows,

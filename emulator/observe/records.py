@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.engine import Chunk
+from emulator.engine import Chunk, Probed
 from emulator.program import Program
 
 Columns = dict[str, dict[str, NDArray[Any]]]
@@ -32,9 +32,11 @@ class Part:
     spike_source : (n_spikes,) uint32
         Sources, ascending in each step.
     active : (n_steps, n_segments) uint32
-        Active compartments of each segment.
+        Active compartments of each segment; of microcode, instructions executed.
     recordings : dict
         `recordings[population][variable]` is (n_steps, n_neurons).
+    spike_payload : (n_spikes,) int32
+        Payload of each spike, 1 of those without; empty where the program has none.
     """
 
     first_step: int
@@ -42,6 +44,7 @@ class Part:
     spike_source: NDArray[np.uint32]
     active: NDArray[np.uint32]
     recordings: Columns
+    spike_payload: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
     @property
     def n_steps(self) -> int:
@@ -81,8 +84,12 @@ class Records(Protocol):
         """Source of every spike, inputs included, ascending in each step."""
 
     @property
+    def spike_payload(self) -> NDArray[np.int32]:
+        """Payload of every spike, 1 of those without; empty where the program has none."""
+
+    @property
     def active(self) -> NDArray[np.uint32]:
-        """Active compartments, (n_steps, n_segments)."""
+        """Active compartments, or instructions executed, (n_steps, n_segments)."""
 
     @property
     def recordings(self) -> Columns:
@@ -106,6 +113,7 @@ class HeldRecords:
     spike_source: NDArray[np.uint32]
     active: NDArray[np.uint32]
     recordings: Columns = field(default_factory=dict)
+    spike_payload: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
     @cached_property
     def spikes_per_source(self) -> NDArray[np.int64]:
@@ -123,7 +131,9 @@ def part_of(records: Records) -> Part:
     """Return all of a run as one part."""
     steps = np.arange(len(records.active) + 1)
     start = np.searchsorted(records.spike_step, steps).astype(np.int64)
-    return Part(0, start, records.spike_source, records.active, records.recordings)
+    return Part(
+        0, start, records.spike_source, records.active, records.recordings, records.spike_payload
+    )
 
 
 class Collector:
@@ -157,6 +167,7 @@ class Collector:
                 }
                 for population, variables in probed_neurons(program).items()
             },
+            np.concatenate([np.empty(0, np.int32), *(p.spike_payload for p in parts)]),
         )
 
 
@@ -185,36 +196,61 @@ class Probes:
 
     Attributes
     ----------
-    u, v : (n,) int32
-        Compartments whose variable is read in each step, ascending.
+    read : Probed
+        What is read in each step.
     """
 
     def __init__(self, program: Program) -> None:
-        self._sources = {
-            population: {
-                variable: program.sources_of(population)[n] for variable, n in variables.items()
-            }
-            for population, variables in probed_neurons(program).items()
-        }
-        self.u, self.v = self._of("u"), self._of("v")
+        self._sources: dict[str, dict[str, NDArray[Any]]] = {}
+        self._kind: dict[str, dict[str, str]] = {}
+        for population, variables in probed_neurons(program).items():
+            own = self._sources.setdefault(population, {})
+            kinds = self._kind.setdefault(population, {})
+            programmed = program.model_of(population) is not None
+            for variable, neurons in variables.items():
+                is_word = programmed and variable != "spikes"
+                where = (
+                    program.word_places(population, variable)
+                    if is_word
+                    else program.sources_of(population)
+                )
+                own[variable] = where[neurons]
+                kinds[variable] = "words" if is_word else variable
+        self.read = Probed(self._of("u"), self._of("v"), self._of("words").astype(np.int64))
 
-    def _of(self, variable: str) -> NDArray[np.int32]:
-        asked: Iterable[NDArray[np.int32]] = (
-            variables[variable] for variables in self._sources.values() if variable in variables
+    def _of(self, kind: str) -> NDArray[Any]:
+        asked: Iterable[NDArray[Any]] = (
+            places
+            for population, variables in self._sources.items()
+            for variable, places in variables.items()
+            if self._kind[population][variable] == kind
         )
         return np.unique(np.concatenate([np.empty(0, np.int32), *asked]))
 
     def part(self, chunk: Chunk) -> Part:
         """Return a chunk of the engine with its columns by population and variable."""
-        bare = Part(chunk.first_step, chunk.spike_start, chunk.spike_source, chunk.active, {})
-        columns = {"u": (self.u, chunk.u), "v": (self.v, chunk.v)}
+        bare = Part(
+            chunk.first_step,
+            chunk.spike_start,
+            chunk.spike_source,
+            chunk.active,
+            {},
+            chunk.spike_payload,
+        )
+        columns: dict[str, tuple[NDArray[Any], NDArray[np.int32]]] = {
+            "u": (self.read.u, chunk.u),
+            "v": (self.read.v, chunk.v),
+            "words": (self.read.words, chunk.words),
+        }
         for population, variables in self._sources.items():
-            bare.recordings[population] = {
-                variable: _raster(bare, sources)
-                if variable == "spikes"
-                else columns[variable][1][:, np.searchsorted(columns[variable][0], sources)]
-                for variable, sources in variables.items()
-            }
+            recorded = bare.recordings[population] = {}
+            for variable, places in variables.items():
+                kind = self._kind[population][variable]
+                if kind == "spikes":
+                    recorded[variable] = _raster(bare, places)
+                else:
+                    there, rows = columns[kind]
+                    recorded[variable] = rows[:, np.searchsorted(there, places)]
         return bare
 
 

@@ -55,6 +55,16 @@ class Spikes(Mapping[str, NDArray[np.int64]]):
     def __len__(self) -> int:
         return len(self._program.population_index)
 
+    def payloads(self, name: str) -> NDArray[np.int32]:
+        """Return the payload of each spike of a population, (n_spikes,), as `self[name]` has them; 1 where none is."""
+        spikes = self[name]
+        if not self._program.is_graded:
+            return np.ones(len(spikes), np.int32)
+        mine = np.flatnonzero(self._population == self._program.population_index[name])
+        neuron = self._program.source_neuron[self._records.spike_source[mine]]
+        order = np.lexsort((neuron, self._records.spike_step[mine]))
+        return self._records.spike_payload[mine[order]]
+
     def counts(self) -> dict[str, int]:
         """Return the number of spikes of each population."""
         n_spikes = np.zeros(len(self), np.int64)
@@ -118,7 +128,7 @@ class Run:
 
     @property
     def active(self) -> NDArray[np.uint32]:
-        """Compartments of each segment of the program that were active, (n_steps, n_segments)."""
+        """Compartments of each segment that were active, or instructions it executed, (n_steps, n_segments)."""
         return self.records.active
 
     @cached_property

@@ -18,7 +18,8 @@ from emulator.timing import CORE_ARRAYS, LINKS, Timing
 
 PART_ROWS = 1 << 20  # of a recording; bounds what a save holds in memory beside the run
 PARTS, STEPS = "parts", "timing_steps.parquet"
-DTYPES = {"u": "int32", "v": "int32", "spikes": "bool"}
+DTYPES = {"spikes": "bool"}
+"""Of recordings; every other variable has 32 bits."""
 TIMING_FILES = (
     "timing.parquet",
     "timing_cores.parquet",
@@ -131,22 +132,25 @@ def step_stream(folder: Path, n_parts: int) -> Stream:
 
 
 def _spike_columns(program: Program, part: Part) -> Columns:
-    """Return step, population and neuron of every spike, in the order of the run."""
+    """Return step, population, neuron and, where there are any, payload of every spike, in the order of the run."""
+    payload: Columns = {"payload": part.spike_payload} if program.is_graded else {}
     return {
         "step": part.spike_step,
         "population": Named(
             program.source_population[part.spike_source], population_names(program)
         ),
         "neuron": program.source_neuron[part.spike_source].view(np.uint32),
+        **payload,
     }
 
 
 def read_spikes(
     path: Path, program: Program, n_steps: int
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return step and source of every spike."""
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
+    """Return step, source and payload of every spike; no payload where the program has none."""
     names = population_names(program)
-    table = read_columns(path, step="uint32", population=names, neuron="uint32")
+    payload = {"payload": "int32"} if program.is_graded else {}
+    table = read_columns(path, step="uint32", population=names, neuron="uint32", **payload)
     step, population, neuron = table["step"], table["population"], table["neuron"]
     sizes = np.array([p["size"] for p in program.manifest["populations"]])
     if (population < 0).any() or (neuron >= sizes[population]).any() or (step >= n_steps).any():
@@ -157,38 +161,55 @@ def read_spikes(
     sources = np.concatenate([program.sources_of(name) for name in names])
     source = sources[start[population] + neuron].astype(np.uint32)
     order = np.lexsort((source, step))
-    return step[order], source[order]
+    return step[order], source[order], table["payload"][order] if payload else np.empty(0, np.int32)
 
 
 # active compartments
 
 
 def _active_columns(program: Program, part: Part) -> Columns:
-    """Return how many compartments of a segment were active, for each step in which any was."""
+    """Return how many compartments of a segment were active, or instructions it executed, in each step with any."""
     step, segment = np.nonzero(part.active)
+    count = part.active[step, segment]
+    is_microcode = np.array([p["model"] in program.models for p in program.manifest["populations"]])
     population, _, _, core, _ = program.segments[segment].T
     return {
         "step": (step + part.first_step).astype(np.uint32),
         "segment": segment.astype(np.uint32),
         "population": Named(population, population_names(program)),
         "core": np.ascontiguousarray(core),
-        "active": part.active[step, segment],
+        "active": np.where(is_microcode[population], 0, count).astype(np.uint32),
+        "instructions": np.where(is_microcode[population], count, 0).astype(np.uint32),
     }
 
 
 def read_active(path: Path, program: Program, n_steps: int) -> NDArray[np.uint32]:
     """Return the active compartments of each step and segment."""
-    table = read_columns(path, step="uint32", segment="uint32", active="uint32")
+    table = read_columns(
+        path, step="uint32", segment="uint32", active="uint32", instructions="uint32"
+    )
     segment_sizes = program.segments[:, 2] - program.segments[:, 1]
     segment = table["segment"]
     outside = (table["step"] >= n_steps).any() or (segment >= len(segment_sizes)).any()
-    if outside or (table["active"] > segment_sizes[segment]).any():
+    if not outside:
+        most = _most_instructions(program)[segment]
+        outside = (table["active"] > np.where(most, 0, segment_sizes[segment])).any() or (
+            table["instructions"] > most * segment_sizes[segment]
+        ).any()
+    if outside:
         raise RunError(
             f"{path}: it holds a line outside the run's {n_steps} steps and its segments"
         )
     active = np.zeros((n_steps, len(segment_sizes)), np.uint32)
-    active[table["step"], segment] = table["active"]
+    active[table["step"], segment] = table["active"] + table["instructions"]
     return active
+
+
+def _most_instructions(program: Program) -> NDArray[np.int64]:
+    """Return the length of each segment's neuron program, 0 of native ones."""
+    models = [program.model_of(k) for k in range(len(program.population_index))]
+    length = [0 if model is None else len(model.steps) for model in models]
+    return np.array(length, np.int64)[program.segments[:, 0]]
 
 
 # counters
@@ -301,7 +322,7 @@ def _recording_columns(program: Program, population: str, part: Part) -> Iterato
         }
         for variable, mine in probed.items():
             values = np.ma.MaskedArray(
-                np.zeros((len(rows), len(neurons)), DTYPES[variable]), mask=True
+                np.zeros((len(rows), len(neurons)), DTYPES.get(variable, "int32")), mask=True
             )
             values[:, np.searchsorted(neurons, mine)] = part.recordings[population][variable][rows]
             columns[variable] = values.reshape(-1)
@@ -314,7 +335,9 @@ def read_recording(
     """Return the recordings of a population, (n_steps, n_neurons) for each variable."""
     probed = probed_neurons(program)[population]
     neurons = np.unique(np.concatenate(list(probed.values())))
-    table = read_columns(path, step="uint32", **{variable: DTYPES[variable] for variable in probed})
+    table = read_columns(
+        path, step="uint32", **{variable: DTYPES.get(variable, "int32") for variable in probed}
+    )
     if len(table["step"]) != n_steps * len(neurons):
         raise RunError(
             f"{path}: it has {len(table['step'])} lines; "

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emulator.atomic import atomic_file, atomic_folder
 from emulator.chip import Chip, chip_from_json, to_json
-from emulator.engine.inputs import Schedule
+from emulator.engine import Schedule
 from emulator.errors import EmulatorError, RunError
 from emulator.observe import tables
 from emulator.observe.checkpoint import (
@@ -129,7 +129,7 @@ class StoredRecords:
     active_per_segment: NDArray[np.int64]
 
     @cached_property
-    def _spikes(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    def _spikes(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
         return tables.read_spikes(self.folder / "spikes.parquet", self.program, self.n_steps)
 
     @property
@@ -141,6 +141,11 @@ class StoredRecords:
     def spike_source(self) -> NDArray[np.uint32]:
         """Source of every spike, inputs included, ascending in each step."""
         return self._spikes[1]
+
+    @property
+    def spike_payload(self) -> NDArray[np.int32]:
+        """Payload of every spike, 1 of those without; empty where the program has none."""
+        return self._spikes[2]
 
     @cached_property
     def active(self) -> NDArray[np.uint32]:
@@ -195,7 +200,7 @@ def new_unfinished_folder(
     check_target(folder, force=force)
     with saying_where(folder), atomic_folder(folder, replace=force) as new:
         writer = RunWriter.begin(new, program, chip)
-        write_inputs(new, *schedule)
+        write_inputs(new, schedule)
         writer.checkpoint(plan, standing, None)
         (new / MANIFEST).write_text(json.dumps(UNFINISHED, indent=1) + "\n", encoding="utf-8")
     with saying_where(folder), _alone(folder):

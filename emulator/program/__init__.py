@@ -3,6 +3,7 @@
 from emulator.program.fit import check_fit
 from emulator.program.program import (
     BLOCK_COLUMNS,
+    JOIN_COLUMNS,
     ROW,
     SEGMENT_COLUMNS,
     STATE_TENSORS,
@@ -12,6 +13,7 @@ from emulator.program.program import (
 
 __all__ = [
     "BLOCK_COLUMNS",
+    "JOIN_COLUMNS",
     "ROW",
     "SEGMENT_COLUMNS",
     "STATE_TENSORS",

@@ -20,7 +20,14 @@ from emulator.atomic import atomic_file
 from emulator.errors import EmulatorError, ProgramError
 from emulator.program.manifest import FORMAT, VERSION
 
-SAFETENSORS_NAME = {"<u1": "U8", "<u2": "U16", "<u4": "U32", "<i4": "I32", "<i8": "I64"}
+SAFETENSORS_NAME = {
+    "<u1": "U8",
+    "<u2": "U16",
+    "<u4": "U32",
+    "<i4": "I32",
+    "<i8": "I64",
+    "<u8": "U64",
+}
 DTYPE = {name: dtype for dtype, name in SAFETENSORS_NAME.items()}
 ALIGNMENT = 64  # bytes; so that the first tensor starts on a cache line
 MAX_HEADER_BYTES = 100_000_000  # as the format's own reader allows

@@ -7,8 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from emulator.errors import ProgramError
 
 FORMAT = "emulator-program"
-VERSION = 2
+VERSION = 3
+NATIVE = ("lif",)
+"""Neuron models that a kernel of their own runs."""
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Register = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
@@ -22,11 +25,45 @@ class _Chip(_Part):
     function: dict[str, dict[str, Any]]
 
 
+class _Payload(_Part):
+    low: Register
+    high: Register
+
+
 class _Population(_Part):
     name: Name
     size: Annotated[int, Field(ge=1, le=2**31 - 1)]
-    model: str
+    model: Name
     is_input: bool
+    payload: _Payload | None
+
+
+class _Word(_Part):
+    name: Name
+    low: Register
+    high: Register
+    overflow: Literal["wrap", "saturate", "clip"]
+    default: Register | None
+    like: Literal[""]
+
+
+class _Model(_Part):
+    """A neuron program but for its instructions, which are the table `code`."""
+
+    name: Name
+    text: str
+    states: list[_Word]
+    parameters: list[_Word]
+    numbers: list[Register]
+    payload: _Word | None
+    n_instructions: Annotated[int, Field(ge=1, le=65_535)]
+
+
+class _Join(_Part):
+    source: Name
+    target: Name
+    op: Literal["add", "max", "pass", "block"]
+    value: Name
 
 
 class _Projection(_Part):
@@ -42,19 +79,21 @@ class _Projection(_Part):
 
 class _Probe(_Part):
     population: Name
-    variable: Literal["u", "v", "spikes"]
+    variable: Name
     neurons: list[Count] | None
 
 
 class _Manifest(_Part):
     format: Literal["emulator-program"]
-    version: Literal[2]
+    version: Literal[3]
     name: Name
     chip: _Chip
     seed: int
     dt_ms: Annotated[float, Field(gt=0)]
     max_delay_steps: Annotated[int, Field(ge=0, le=63)]
     populations: Annotated[list[_Population], Field(min_length=1)]
+    models: list[_Model]
+    joins: list[_Join]
     projections: list[_Projection]
     probes: list[_Probe]
     assumptions: list[str]
@@ -99,6 +138,7 @@ def _dangling(model: _Manifest) -> list[str]:
             mistakes.append(
                 f"projection '{projection.name}' ends at the input '{projection.target}'"
             )
+    mistakes += _unknown_words(model, {p.name: p for p in model.populations})
     for probe in model.probes:
         size = sizes.get(probe.population)
         if size is None:
@@ -108,3 +148,59 @@ def _dangling(model: _Manifest) -> list[str]:
                 f"a probe of '{probe.population}' names neuron {max(probe.neurons)} of {size}"
             )
     return mistakes
+
+
+def _unknown_words(model: _Manifest, populations: dict[str, _Population]) -> list[str]:
+    """Find models, and variables of joins and probes, that do not exist."""
+    programs = {m.name: m for m in model.models}
+    mistakes = ["two models have the same name"] if len(programs) < len(model.models) else []
+    mistakes += [
+        f"model '{name}' has the name of a native one" for name in NATIVE if name in programs
+    ]
+    for population in model.populations:
+        wrong = _wrong_model(population, programs)
+        if wrong:
+            mistakes.append(f"population '{population.name}' has {wrong}")
+
+    def variables(name: str) -> set[str]:
+        population = populations.get(name)
+        if population is None or population.is_input:
+            return set()
+        own = programs.get(population.model)
+        return {"u", "v"} if own is None else {word.name for word in own.states}
+
+    mistakes += [
+        f"a probe of '{probe.population}' names an unknown variable '{probe.variable}'"
+        for probe in model.probes
+        if probe.variable not in variables(probe.population) | {"spikes"}
+    ]
+    for join in model.joins:
+        if join.source not in populations or join.target not in populations:
+            mistakes.append("a join names an unknown population")
+        elif join.value not in variables(join.source):
+            mistakes.append(f"a join of '{join.source}' passes an unknown variable '{join.value}'")
+        elif populations[join.source].size != populations[join.target].size:
+            mistakes.append(f"a join of '{join.source}' ends at a population of another size")
+    return mistakes
+
+
+def _wrong_model(population: _Population, programs: dict[str, _Model]) -> str:
+    """Say what is wrong with the model and the payload of a population; nothing if nothing is."""
+    own, payload = programs.get(population.model), population.payload
+    if payload is not None and payload.low >= payload.high:
+        return "a payload without a range"
+    if population.is_input:
+        return (
+            ""
+            if population.model == "input"
+            else f"an unknown model '{population.model}' of inputs"
+        )
+    if own is None:
+        if population.model not in NATIVE:
+            return f"an unknown model '{population.model}'"
+        return "a payload; its model sends none" if payload is not None else ""
+    return "another payload than its model" if _range(own.payload) != _range(payload) else ""
+
+
+def _range(payload: _Payload | _Word | None) -> tuple[int, int] | None:
+    return None if payload is None else (payload.low, payload.high)

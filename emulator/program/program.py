@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.microcode import Model, Word, decoded
 from emulator.program import container
 from emulator.program.manifest import check_manifest
 from emulator.program.structure import check_structure
@@ -14,6 +15,7 @@ from emulator.program.structure import check_structure
 ROW = np.dtype([("start", "<u4"), ("length", "<u2"), ("block", "<u2")])
 """A run of synapses of one source on one core: first synapse, how many, and its block."""
 SEGMENT_COLUMNS = ("population", "first_neuron", "stop_neuron", "core", "first_compartment")
+JOIN_COLUMNS = ("segment", "join", "source", "target", "n")
 BLOCK_COLUMNS = ("core", "projection", "shift", "bits_per_synapse", "format")
 
 TENSORS: dict[str, tuple[str, int]] = {
@@ -35,6 +37,11 @@ TENSORS: dict[str, tuple[str, int]] = {
     "row_start": ("<u4", 0),
     "rows": ("<u4", 2),
     "blocks": ("<i4", len(BLOCK_COLUMNS)),
+    "code": ("<u8", 0),  # instructions of all models, one after the other
+    "words": (
+        "<i4",
+        0,
+    ),  # of each segment that runs microcode: (n_words, size), state words, then parameters
     "synapses": ("<u4", 0),  # weight << 23 | delay << 16 | target, from the shard's start
 }
 STATE_TENSORS = tuple(TENSORS)[:8]
@@ -70,6 +77,8 @@ class Program:
     row_start: NDArray[np.uint32]
     rows: NDArray[Any]
     blocks: NDArray[np.int32]
+    code: NDArray[np.uint64]
+    words: NDArray[np.int32]
     synapses: NDArray[np.uint32]
 
     def __init__(
@@ -117,6 +126,84 @@ class Program:
     def max_delay_steps(self) -> int:
         """Largest synaptic delay."""
         return int(self.manifest["max_delay_steps"])
+
+    @cached_property
+    def models(self) -> dict[str, Model]:
+        """The neuron programs by name, decoded; native models are none of them."""
+        found, first = {}, 0
+        for described in self.manifest["models"]:
+            stop = first + described["n_instructions"]
+            found[described["name"]] = decoded(described, self.code[first:stop])
+            first = stop
+        return found
+
+    def model_of(self, population: int | str) -> Model | None:
+        """Return the neuron program of a population, by index or name; None for native models and inputs."""
+        index = population if isinstance(population, int) else self.population_index[population]
+        return self.models.get(self.manifest["populations"][index]["model"])
+
+    @cached_property
+    def word_start(self) -> NDArray[np.int64]:
+        """Where the words of each segment begin in `words`, (n_segments + 1,)."""
+        n_words = [
+            0 if model is None else len(model.words)
+            for model in map(self.model_of, range(len(self.population_index)))
+        ]
+        sizes = self.segments[:, 2].astype(np.int64) - self.segments[:, 1]
+        each = np.array(n_words, np.int64)[self.segments[:, 0]] * sizes
+        return np.append(0, np.cumsum(each)).astype(np.int64)
+
+    def word_places(self, population: str, name: str) -> NDArray[np.int64]:
+        """Return where a word of each neuron of a population with microcode lies in `words`, (size,)."""
+        index = self.population_index[population]
+        model = self.model_of(index)
+        assert model is not None, f"'{population}' runs no microcode"
+        row = model.index[name]
+        places = np.empty(self.manifest["populations"][index]["size"], np.int64)
+        for segment in np.flatnonzero(self.segments[:, 0] == index).tolist():
+            _, first, stop, _, _ = self.segments[segment].tolist()
+            begin = int(self.word_start[segment]) + row * (stop - first)
+            places[first:stop] = np.arange(begin, begin + stop - first)
+        return places
+
+    @cached_property
+    def payload_bits(self) -> list[int]:
+        """Bits of the payload of each population's spikes."""
+        payloads = (p["payload"] for p in self.manifest["populations"])
+        return [0 if p is None else Word("payload", **p).n_bits for p in payloads]
+
+    @cached_property
+    def is_graded(self) -> bool:
+        """Whether any spike has a payload."""
+        return any(self.payload_bits)
+
+    @cached_property
+    def joins(self) -> NDArray[np.int32]:
+        """What compartments pass to others of their core, (n_joins, 5): see `JOIN_COLUMNS`; by segment.
+
+        The neurons of two populations that are joined meet one by one; each run of them that is on one core in both
+        is a line.
+        """
+        lines = []
+        for index, join in enumerate(self.manifest["joins"]):
+            source, target = (self.population_index[join[end]] for end in ("source", "target"))
+            others = self.segments[self.segments[:, 0] == target]
+            for segment in np.flatnonzero(self.segments[:, 0] == source).tolist():
+                _, first, stop, core, compartment = self.segments[segment].tolist()
+                for _, other_first, other_stop, other_core, other in others.tolist():
+                    begin, end = max(first, other_first), min(stop, other_stop)
+                    if begin < end and core == other_core:
+                        mine, theirs = compartment + begin - first, other + begin - other_first
+                        lines.append((segment, index, mine, theirs, end - begin))
+        return np.array(sorted(lines), np.int32).reshape(-1, len(JOIN_COLUMNS))
+
+    @cached_property
+    def segment_joins(self) -> NDArray[np.int64]:
+        """The segment of each join of a whole segment: how often it passes something, by `bincount`."""
+        names = [self.population_index[join["source"]] for join in self.manifest["joins"]]
+        return np.concatenate(
+            [np.empty(0, np.int64), *(np.flatnonzero(self.segments[:, 0] == k) for k in names)]
+        )
 
     @cached_property
     def population_index(self) -> dict[str, int]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emulator.errors import ProgramError
+from emulator.errors import MicrocodeError, ProgramError
 from emulator.kernels import synapse
+from emulator.microcode import mistakes_of_steps, mistakes_of_words
 
 if TYPE_CHECKING:
     from emulator.program.program import Program
@@ -27,7 +28,7 @@ STATE_LIMIT = 2**29  # keeps every sum of the LIF kernel within 32 bits
 
 def check_structure(program: "Program") -> None:
     """Raise ProgramError with every mistake found; tables that depend on a wrong one are not looked at."""
-    for check in (_check_state, _check_cores, _check_segments, _check_rows):
+    for check in (_check_state, _check_cores, _check_segments, _check_microcode, _check_rows):
         mistakes = [f"program: {mistake}" for mistake in check(program)]
         if mistakes:
             raise ProgramError("\n".join(mistakes))
@@ -113,6 +114,56 @@ def _check_segments(program: "Program") -> list[str]:
     missing = [p["name"] for p, placed in zip(populations, seen, strict=True) if not placed.all()]
     if missing:
         mistakes.append(f"neurons of {', '.join(missing)} have no compartment")
+    return mistakes
+
+
+def _check_microcode(program: "Program") -> list[str]:
+    n_instructions = sum(model["n_instructions"] for model in program.manifest["models"])
+    if len(program.code) != n_instructions:
+        return [f"table 'code' has {len(program.code)} entries for {n_instructions} instructions"]
+    try:
+        models = program.models.values()
+    except MicrocodeError as error:
+        return [str(error)]
+    mistakes = [f"model '{m.name}': {what}" for m in models for what in mistakes_of_words(m)]
+    mistakes += [
+        f"model '{m.name}': instruction {k}: {what}"
+        for m in models
+        for k, _, what in mistakes_of_steps(m)
+    ]
+    if mistakes:
+        return mistakes
+    if len(program.words) != program.word_start[-1]:
+        return [
+            f"table 'words' has {len(program.words)} entries for {program.word_start[-1]} words"
+        ]
+    for segment, row in enumerate(program.segments.tolist()):
+        model = program.model_of(row[0])
+        if model is None:
+            continue
+        first, stop = program.word_start[segment : segment + 2].tolist()
+        table = program.words[first:stop].reshape(len(model.words), -1)
+        mistakes += [
+            f"table 'words' holds {values.min()} to {values.max()} for '{word.name}' of segment {segment}; "
+            f"{word.low} to {word.high} is allowed"
+            for word, values in zip(model.words, table, strict=True)
+            if values.min() < word.low or values.max() > word.high
+        ]
+    return mistakes or _check_joins(program)
+
+
+def _check_joins(program: "Program") -> list[str]:
+    mistakes = []
+    joined = np.bincount(program.joins[:, 1], program.joins[:, 4], len(program.manifest["joins"]))
+    for index, join in enumerate(program.manifest["joins"]):
+        size = program.manifest["populations"][program.population_index[join["source"]]]["size"]
+        if joined[index] != size:
+            mistakes.append(
+                f"{size - int(joined[index])} compartments of '{join['source']}' are on another core than those of "
+                f"'{join['target']}' that they are joined to"
+            )
+    if np.any(program.joins[:, 2] >= program.joins[:, 3]):
+        mistakes.append("a compartment stands behind the one it passes something to")
     return mistakes
 
 

@@ -15,7 +15,7 @@ from emulator.chip import Chip
 from emulator.kernels import analytic
 from emulator.program import Program
 from emulator.timing.result import Timing
-from emulator.timing.traffic import traffic
+from emulator.timing.traffic import flits_per_packet, traffic
 from emulator.units import exact
 
 PIECE_STEPS = 100_000
@@ -39,15 +39,21 @@ def barrier_cycles(chip: Chip, n_tiles_used: int) -> int:
     return max(0, ceil(time_ns * exact(chip.clock.mhz) / 1000))
 
 
-def flits_per_packet(chip: Chip) -> int:
-    """Return the flits of a spike without payload."""
-    return -(-chip.mesh.header_bits // chip.mesh.flit_bits)
+def segment_table(program: Program, chip: Chip) -> NDArray[np.int32]:
+    """Return what the neuron loop of each segment takes, (n_segments, 5), in the order of compartments.
 
-
-def segment_table(program: Program) -> NDArray[np.int32]:
-    """Return core, size and first compartment of each segment, (n_segments, 3), in the order of compartments."""
-    segments = program.segments
-    table = np.stack([segments[:, 3], segments[:, 2] - segments[:, 1], segments[:, 4]], axis=1)
+    Core, size, first compartment, cycles of each compartment, and cycles of each count that is recorded: a native
+    model's active compartments cost what is more than idle; microcode costs its instructions alone.
+    """
+    segments, cycles = program.segments, chip.service_cycles
+    is_microcode = np.array([p["model"] in program.models for p in program.manifest["populations"]])
+    programmed = is_microcode[segments[:, 0]]
+    idle, active = cycles("neuron_idle"), cycles("neuron_active")
+    joins = np.bincount(program.segment_joins, minlength=len(segments))
+    each = np.where(programmed, 0, idle) + joins * cycles("dendrite_join")
+    count = np.where(programmed, cycles("instruction"), active - idle)
+    size = segments[:, 2] - segments[:, 1]
+    table = np.stack([segments[:, 3], size, segments[:, 4], each, count], axis=1)
     return np.ascontiguousarray(table, np.int32)
 
 
@@ -71,12 +77,11 @@ class AnalyticTimer:
         self.barrier = barrier_cycles(chip, tiles_used(program, chip))
         cycles = chip.service_cycles
         costs = [
-            cycles("neuron_idle"), cycles("neuron_active"), cycles("neuron_spike"), cycles("axon_out"), cycles("host"),
-            flits_per_packet(chip), self.barrier,
+            cycles("neuron_spike"), cycles("axon_out"), cycles("host"), self.barrier,
         ]  # fmt: skip
         self._costs = np.asarray(costs, np.int64)
         self._sent = traffic(program, chip)
-        self._segments = segment_table(program)
+        self._segments = segment_table(program, chip)
         self._core_cycles = np.zeros((3, chip.mesh.n_cores), np.int64)
         self._tile_loads = np.zeros((7, chip.mesh.n_tiles), np.int64)
         self._step_cycles: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
@@ -120,6 +125,8 @@ class AnalyticTimer:
             self._segments,
             sent.source_core,
             sent.source_tile,
+            sent.source_flits,
+            flits_per_packet(self.chip),
             spike_start,
             spike_source,
             active,

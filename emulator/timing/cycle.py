@@ -24,12 +24,11 @@ from emulator.noc.mesh import mesh_settings, stuck_message
 from emulator.program import Program
 from emulator.timing.analytic import (
     barrier_cycles,
-    flits_per_packet,
     segment_table,
     tiles_used,
 )
 from emulator.timing.result import Timing
-from emulator.timing.traffic import Traffic, traffic
+from emulator.timing.traffic import Traffic, flits_per_packet, traffic
 
 PIECE_SPIKES = 20_000
 """Spikes that a worker times in one go: about a tenth of a second."""
@@ -64,8 +63,9 @@ class _Worker:
             flits_per_packet(chip),
             sent.entry_start,
             sent.entries,
-            segment_table(program),
+            segment_table(program, chip),
             sent.source_tile,
+            sent.source_flits,
             root,
             branches,
         )
@@ -131,8 +131,8 @@ class CycleTimer:
         self.barrier = barrier_cycles(chip, tiles_used(program, chip))
         cycles = chip.service_cycles
         costs = [
-            cycles("neuron_idle"), cycles("neuron_active"), cycles("neuron_spike"), cycles("axon_out"), cycles("host"),
-            cycles("packet"), self.barrier, chip.mesh.input_queue_packets,
+            cycles("neuron_spike"), cycles("axon_out"), cycles("host"), cycles("packet"), self.barrier,
+            chip.mesh.input_queue_packets,
         ]  # fmt: skip
         sent = traffic(program, chip)
         self._workers = [

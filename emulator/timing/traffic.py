@@ -30,12 +30,15 @@ class Traffic:
         Destination core and the cycles for which the packet keeps its receive path busy, by core.
     source_core, source_tile : (n_sources,) int32
         Where the source is (-1: the host) and where its packets enter the mesh.
+    source_flits : (n_sources,) int32
+        Flits of each of its packets; empty where no source sends payloads: all have those of the header.
     """
 
     entry_start: NDArray[np.int64]
     entries: NDArray[np.void]
     source_core: NDArray[np.int32]
     source_tile: NDArray[np.int32]
+    source_flits: NDArray[np.int32]
 
 
 def traffic(program: Program, chip: Chip) -> Traffic:
@@ -64,7 +67,11 @@ def traffic(program: Program, chip: Chip) -> Traffic:
         first = stop
     entry_start[n_sources:] = n_entries
     return Traffic(
-        entry_start, entries[:n_entries], source_cores(program), source_tiles(program, chip)
+        entry_start,
+        entries[:n_entries],
+        source_cores(program),
+        source_tiles(program, chip),
+        source_flits(program, chip) if program.is_graded else np.empty(0, np.int32),
     )
 
 
@@ -125,6 +132,17 @@ def row_words(
     rest_bits = rest * bits_per_synapse + storage.block_header_bits
     words = n_full * -(-full_bits // storage.word_bits)
     return np.asarray(words + (rest > 0) * -(-rest_bits // storage.word_bits), np.int64)
+
+
+def flits_per_packet(chip: Chip, payload_bits: int = 0) -> int:
+    """Return the flits of a packet: header and payload over the width of a flit."""
+    return -(-(chip.mesh.header_bits + payload_bits) // chip.mesh.flit_bits)
+
+
+def source_flits(program: Program, chip: Chip) -> NDArray[np.int32]:
+    """Return the flits of each packet of each source, (n_sources,)."""
+    flits = [flits_per_packet(chip, bits) for bits in program.payload_bits]
+    return np.array(flits, np.int32)[program.source_population]
 
 
 def source_tiles(program: Program, chip: Chip) -> NDArray[np.int32]:

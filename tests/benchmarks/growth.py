@@ -23,12 +23,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "programs")]
 from full_chip import network  # noqa: E402  # its folder is on the path now
 
 from emulator import Emulator, Program, compile_network, load_chip  # noqa: E402
-from emulator.engine import spike_schedule  # noqa: E402
+from emulator.engine import Probed, spike_schedule  # noqa: E402
 
 CHIP = load_chip("loihi2_full")
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1 << 20)
 STEPS_OF_A_THOUSAND = 40_000
-NO_PROBE = np.empty(0, np.int32)
+NO_PROBE = Probed(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64))
 
 
 def measure(n_neurons: int, folder: Path) -> tuple[float, int, int]:
@@ -40,7 +40,7 @@ def measure(n_neurons: int, folder: Path) -> tuple[float, int, int]:
     schedule, times = spike_schedule(engine.program, None, n_steps), []
     for _ in range(5):
         began = perf_counter()
-        engine.run(n_steps, schedule, NO_PROBE, NO_PROBE, lambda chunk: None)
+        engine.run(n_steps, schedule, NO_PROBE, lambda chunk: None)
         times.append(perf_counter() - began)
     held = sum(array.nbytes for array in engine.tables.values())
     return 1e6 * median(times) / n_steps, held, path.stat().st_size

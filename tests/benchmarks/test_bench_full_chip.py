@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from emulator import Emulator, Network, Program, compile_network, load_chip
-from emulator.engine import spike_schedule
+from emulator.engine import Probed, spike_schedule
 from emulator.observe.checkpoint import CHECKPOINT, Plan, Standing
 from emulator.observe.records import Part
 from emulator.observe.writing import new_run_folder, new_unfinished_folder
@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 CHIP = load_chip("loihi2_full")
 N_NEURONS = int(os.environ.get("BENCH_NEURONS", "1048576"))
 THRESHOLD = 8192 * 64
-NO_PROBE = np.empty(0, np.int32)
+NO_PROBE = Probed(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64))
 SPEC = importlib.util.spec_from_file_location("full_chip", ROOT / "programs" / "full_chip.py")
 full_chip = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(full_chip)
@@ -50,9 +50,7 @@ class Steps:
 
     def run(self, on_chunk=None) -> None:
         self.chunks.clear()
-        self.engine.run(
-            self.n_steps, self.schedule, NO_PROBE, NO_PROBE, on_chunk or self.chunks.append
-        )
+        self.engine.run(self.n_steps, self.schedule, NO_PROBE, on_chunk or self.chunks.append)
 
     def spikes(self) -> list[np.ndarray]:
         """Return the sources of each step of the last run."""

@@ -61,6 +61,9 @@ def networks(draw, max_neurons=12):
     return neurons, synapses, inputs, n_inputs, draw(rules), sizes
 
 
+NO_WORD = np.zeros(0, np.int32)
+
+
 def execute(network, threads=1, chunks=None, **options):
     """Run a network on the kernels; return spikes, states, events, active counts and overflows."""
     neurons, synapses, inputs, n_inputs, arithmetic, sizes = network
@@ -75,8 +78,9 @@ def execute(network, threads=1, chunks=None, **options):
         spike_start, counts = np.zeros(n + 1, np.int64), np.zeros((n, len(sizes)), np.uint32)
         u, v = (np.zeros((n, len(neurons)), np.int32) for _ in range(2))
         machine.begin(
-            n, start, source, buffer, spike_start, counts, everyone, u, everyone, v, False
-        )
+            n, start, source, buffer, spike_start, NO_WORD, NO_WORD, counts, everyone, u, everyone, v,
+            NO_WORD.astype(np.int64), np.zeros((n, 0), np.int32), False,
+        )  # fmt: skip
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(machine.work, range(threads)))
         assert machine.steps_done == n
@@ -180,10 +184,14 @@ def test_a_full_spike_buffer_ends_the_chunk_early():
         nothing,
         buffer,
         spike_start,
+        none,
+        none,
         np.zeros((10, 1), np.uint32),
         none,
         rows,
         none,
+        rows,
+        none.astype(np.int64),
         rows,
         False,
     )

@@ -56,8 +56,11 @@ costs:
   synapse_word: *same
   synaptic_event: *same
   barrier: *same
+  instruction: *same
+  dendrite_join: *same
 barrier: {one_tile_ns: 10.0, all_tiles_ns: 40.0, tiles: 4, source: "assumed: for tests"}
 static_power: {mw: 1.0, source: "assumed: for tests"}
 host: {ports: [0], source: "assumed: for tests"}
 management: {cores: 0, source: "assumed: for tests"}
+microcode: {instructions: 64, state_bytes: 256, payload_bits: 32, source: "assumed: for tests"}
 """

@@ -30,7 +30,7 @@ def test_columns_become_pairs(path):
         ({"a_neuron": [1]}, "'a_step' is missing"),
         (
             {"a_step": [1, 2], "a_neuron": [1]},
-            "'a_step' has 2 entries and 'a_neuron' 1; each spike",
+            "entries of 'a_step' 2 and 'a_neuron' 1: each spike needs one of each",
         ),
         (
             {"a_step": [1.5], "a_neuron": [1]},
@@ -50,9 +50,15 @@ def test_columns_become_pairs(path):
             {"a_step": [0], "a_neuron": [2**40]},
             "'a_neuron' runs from 1099511627776 to 1099511627776",
         ),
-        ({"spikes": [1]}, "'spikes': it must be named <population>_step or <population>_neuron"),
-        ({"_step": [1]}, "'_step': it must be named <population>_step or <population>_neuron"),
-        ({"a_payload": [1]}, "'a_payload': spikes with a payload are not supported; remove it"),
+        (
+            {"spikes": [1]},
+            "'spikes': it must be named <population>_step, <population>_neuron or <population>_payload",
+        ),
+        (
+            {"_step": [1]},
+            "'_step': it must be named <population>_step, <population>_neuron or <population>_payload",
+        ),
+        ({"a_payload": [1]}, "'a_neuron' is missing"),
         ({"a_step": np.array([{}]), "a_neuron": [1]}, "Object arrays cannot be loaded"),
     ],
 )

@@ -6,10 +6,16 @@ from scipy import sparse
 
 from emulator import Network, compile_network, load_chip
 from emulator.errors import NetworkError
+from emulator.microcode import shipped_models
 from emulator.network import REAL, REGISTERS
 
 KNOWN = ", ".join([*REGISTERS, *REAL])
 LIF = {"vth_mant": 1}
+
+MODELS = (
+    ", ".join(dict.fromkeys(["lif", "microcode:lif", *shipped_models()]))
+    + ", or the path of a file *.nasm"
+)
 
 
 def build():
@@ -44,7 +50,7 @@ POPULATIONS = [
     ({"vth_mant": "high"}, "vth_mant is 'high'; it must be a number or an array of them"),
     ({"vth_mant": True}, "vth_mant is True; it must be a number or an array of them"),
     ({"vth_mant": [[1, 2], [3]]}, "vth_mant has rows of different lengths; it must be a scalar or (3,)"),
-    ({"vth_mant": 1, "model": "hh"}, "model 'hh' does not exist; there are: lif"),
+    ({"vth_mant": 1, "model": "hh"}, "model 'hh' does not exist; there are: " + MODELS),
     ({"vth_mant": 1, "neurons_per_core": 0}, "neurons_per_core is 0; it must be a whole number from 1"),
     ({"vth_mant": 1, "neurons_per_core": 2.0}, "neurons_per_core is 2.0; it must be a whole number from 1"),
     ({"vth_mant": 1, "neurons_per_core": True}, "neurons_per_core is True; it must be a whole number from 1"),
@@ -66,7 +72,7 @@ def test_every_mistake_of_a_population_comes_at_once():
         Network().population, "b", 3, model="hh", neurons_per_core=-1, du=9999, dv=0.5
     )
     assert found.splitlines() == [
-        "population 'b': model 'hh' does not exist; there are: lif",
+        "population 'b': model 'hh' does not exist; there are: " + MODELS,
         "population 'b': neurons_per_core is -1; it must be a whole number from 1",
         "population 'b': du is 9999; allowed: 0 to 4095",
         "population 'b': dv is a register and holds 0.5; whole numbers only",

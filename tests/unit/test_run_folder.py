@@ -78,7 +78,7 @@ def test_pandas_reads_every_table(tmp_path):
 
     assert {name: list(table.columns) for name, table in tables.items()} == {
         "spikes": ["step", "population", "neuron"],
-        "active": ["step", "segment", "population", "core", "active"],
+        "active": ["step", "segment", "population", "core", "active", "instructions"],
         "counters": ["core", "population", "event", "count"],
         "timing": ["step", "cycles", "bottleneck"],
         "timing_cores": [
@@ -313,7 +313,7 @@ def test_all_damages_are_reported_at_once(saved):
         ("{", "manifest.json: damaged: it is not JSON"),
         ("[]", "manifest.json: not the manifest of a run: its format is not 'emulator-run'"),
         ({"format": "x"}, "manifest.json: not the manifest of a run"),
-        ({"version": 2}, "manifest.json: run format 2; this version of the emulator reads 1"),
+        ({"version": 3}, "manifest.json: run format 3; this version of the emulator reads 2"),
         ({"n_steps": -1}, "manifest.json: damaged: n_steps: Input should be greater than or eq"),
         ({"extra": 1}, "manifest.json: damaged: extra: Extra inputs are not permitted"),
         ({"files": {}}, "manifest.json: it does not list 'active.parquet'"),

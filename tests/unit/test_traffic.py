@@ -133,10 +133,11 @@ def test_trees_are_the_routes_to_all_tiles_each_link_once(mesh, crowded):
         first = stop
     # The bound works the same links out without trees.
     loads = np.zeros((7, width * height), np.int64)
-    costs = np.array([0, 0, 0, 0, 0, 1, 0], np.int64)
+    costs = np.zeros(4, np.int64)
     n_cores = width * height * per_tile
     analytic.time_steps(
-        entry_start, entries, np.zeros((0, 3), np.int32), home * per_tile, home, spike_start, spike_source,
+        entry_start, entries, np.zeros((0, 5), np.int32), home * per_tile, home,
+        np.zeros(0, np.int32), 1, spike_start, spike_source,
         np.zeros((len(steps), 0), np.uint32), costs, width, per_tile, True, np.zeros(len(steps), np.int64),
         np.zeros(len(steps), np.uint8), np.zeros((3, n_cores), np.int64), loads,
     )  # fmt: skip
