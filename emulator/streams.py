@@ -1,8 +1,8 @@
 """Random bits that depend on nothing but their place: f(seed, stream, step, id).
 
 Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as
-1, 2, 3", SC 2011. The key is the seed, the counter is (step, id, stream, 0): never a core, a thread
-or an order, so a result does not change with the mapping.
+1, 2, 3", SC 2011. The key is the seed, the counter is (step, id, stream, draw): never a core, a
+thread or an order, so a result does not change with the mapping.
 """
 
 from typing import Final
@@ -14,6 +14,8 @@ Words = NDArray[np.uint32]
 
 RATE_ENCODER: Final = 1
 """Stream of `emulator.encode.rate`; each purpose has its own number, so a new one shifts none."""
+NEURONS: Final = 2
+"""Stream of neuron programs, which `ext/microcode.pyx` draws from; a draw is numbered as it stands in the program."""
 
 _MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], np.uint64)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -54,7 +56,9 @@ def philox4x32(counter: Words, key: tuple[int, int]) -> Words:
     return words.astype(np.uint32)
 
 
-def random_words(seed: int, stream: int, steps: ArrayLike, ids: ArrayLike) -> Words:
+def random_words(
+    seed: int, stream: int, steps: ArrayLike, ids: ArrayLike, draw: int = 0
+) -> Words:
     """Return one random word for each (step, id), of the shape that the two broadcast to.
 
     Parameters
@@ -65,6 +69,8 @@ def random_words(seed: int, stream: int, steps: ArrayLike, ids: ArrayLike) -> Wo
         What the words are for: one of this module's constants.
     steps, ids : array_like of int
         Broadcast against each other; 0 to 2**32 - 1.
+    draw : int
+        Which of several words for the same step and id.
 
     Returns
     -------
@@ -72,5 +78,5 @@ def random_words(seed: int, stream: int, steps: ArrayLike, ids: ArrayLike) -> Wo
         Uniform words.
     """
     step, number = np.broadcast_arrays(np.asarray(steps, np.uint32), np.asarray(ids, np.uint32))
-    counter = np.stack((step, number, np.full_like(step, stream), np.zeros_like(step)), axis=-1)
+    counter = np.stack((step, number, np.full_like(step, stream), np.full_like(step, draw)), axis=-1)
     return philox4x32(counter, (seed & 0xFFFFFFFF, seed >> 32))[..., 0]

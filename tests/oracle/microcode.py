@@ -4,7 +4,7 @@ A program is a list of (mnemonic, operands): an operand is "r3", the name of a w
 of an instruction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -57,10 +57,13 @@ class Neuron:
     payload: Word | None = None
     accumulator_bits: int = 32
 
-    def step(self, arrived: int, randoms: Iterator[int]) -> tuple[bool, int, int, int]:
-        """Run the program once; return whether it spiked, with what, instructions executed, and overflows."""
+    def step(self, arrived: int, random: Callable[[int], int]) -> tuple[bool, int, int, int]:
+        """Run the program once; return whether it spiked, with what, instructions executed, and overflows.
+
+        `random` gives the word of each draw, by its number among those of the program.
+        """
         self.registers, self.flag, self.at = {}, False, 0
-        self.arrived, self.randoms = arrived, randoms
+        self.arrived, self.random = arrived, random
         self.spiked, self.sent, self.n_overflows = False, 0, 0
         n_executed = 0
         while self.at < len(self.program):
@@ -100,7 +103,8 @@ class Neuron:
 
     def read_and_clear(self, source: str) -> int:
         if source == "random":
-            return next(self.randoms)
+            before = [o for name, o in self.program[: self.at - 1] if name == "RDC"]
+            return self.random(sum(operands[1] == "random" for operands in before))
         if source == "input":
             half = 2 ** (self.accumulator_bits - 1)
             value, wrapped = Word(-half, half - 1, "wrap").keep(self.arrived)
