@@ -1,11 +1,12 @@
 """Emulator: a chip with a program loaded, ready to run. The command line only wraps this."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from emulator.arguments import require_kind, shown, whole
 from emulator.chip import Chip
@@ -22,6 +23,7 @@ from emulator.observe.writing import (
 )
 from emulator.program import Program, check_fit
 from emulator.running import Session
+from emulator.stepping import NeuronStep, watch
 from emulator.timing import TIMING_MODES, TimingMode
 
 MAX_STEPS = 2**32 - 1
@@ -79,6 +81,54 @@ class Emulator:
     def reset(self) -> None:
         """Restore the freshly loaded program, at step 0."""
         self._engine.reset()
+        self._engine.machine.step = 0
+
+    def read(self, population: str, variable: str) -> NDArray[np.int32]:
+        """Return a variable of each neuron as it is now, (size,): "u" or "v", or a word of microcode.
+
+        Raises
+        ------
+        RunError
+            When there is no such population or variable.
+        """
+        values: NDArray[np.int32] = self._engine.variable(population, variable)[0].copy()
+        return values
+
+    def write(self, population: str, variable: str, values: ArrayLike) -> None:
+        """Set a variable of each neuron before the next step: a schedule between runs.
+
+        Parameters
+        ----------
+        population, variable : str
+            As `read` takes them; parameters of microcode too.
+        values : int or (size,) array of int
+            Within the range of the variable.
+
+        Raises
+        ------
+        RunError
+            When there is no such variable, or a value is outside its range.
+        """
+        self._engine.write(population, variable, values)
+
+    def watch(
+        self,
+        population: str,
+        neuron: int,
+        steps: int,
+        inputs: Mapping[str, ArrayLike] | None = None,
+        *,
+        seed: int = 0,
+    ) -> Iterator[NeuronStep]:
+        """Advance the chip and yield each step of one neuron with microcode, instruction by instruction.
+
+        Raises
+        ------
+        RunError
+            When there is no such neuron, or its model is no microcode.
+        """
+        schedule = spike_schedule(self.program, inputs, steps)
+        return watch(self._engine, population, neuron, steps, schedule, seed)
 
     def run(  # noqa: PLR0913  # each is an option of a run
         self,

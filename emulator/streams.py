@@ -56,9 +56,7 @@ def philox4x32(counter: Words, key: tuple[int, int]) -> Words:
     return words.astype(np.uint32)
 
 
-def random_words(
-    seed: int, stream: int, steps: ArrayLike, ids: ArrayLike, draw: int = 0
-) -> Words:
+def random_words(seed: int, stream: int, steps: ArrayLike, ids: ArrayLike, draw: int = 0) -> Words:
     """Return one random word for each (step, id), of the shape that the two broadcast to.
 
     Parameters
@@ -78,5 +76,7 @@ def random_words(
         Uniform words.
     """
     step, number = np.broadcast_arrays(np.asarray(steps, np.uint32), np.asarray(ids, np.uint32))
-    counter = np.stack((step, number, np.full_like(step, stream), np.full_like(step, draw)), axis=-1)
+    counter = np.stack(
+        (step, number, np.full_like(step, stream), np.full_like(step, draw)), axis=-1
+    )
     return philox4x32(counter, (seed & 0xFFFFFFFF, seed >> 32))[..., 0]

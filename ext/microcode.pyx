@@ -279,7 +279,10 @@ cdef void run_block(
             lost += fit_clamp(d, d, d, NULL, live, n_lanes, 0, s.low, s.high)
         n_overflows[0] += lost if s.counts else 0
         if watch != NULL:
-            note(watch, lanes, payload if s.action == SPIKE_PAYLOAD else d, watched, pc, live != NULL)
+            note(
+                watch, lanes, a if s.action == OPEN else payload if s.action == SPIKE_PAYLOAD else d, watched, pc,
+                live != NULL,
+            )
         pc += 1
     n_executed[0] += executed
 

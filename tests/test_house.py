@@ -18,7 +18,7 @@ LAYERS = [
     {"compiler"},
     {"engine", "timing"},
     {"observe"},
-    {"running"},
+    {"running", "stepping"},
     {"emulator"},
     {"cli"},
     {"__main__"},

@@ -20,7 +20,7 @@ from emulator.chip import Chip
 from emulator.engine.inputs import Schedule
 from emulator.engine.layout import in_large_pages, large_pages, visited_blocks, visited_rows
 from emulator.engine.loading import joins, microcode
-from emulator.errors import OverflowPolicyError
+from emulator.errors import OverflowPolicyError, RunError
 from emulator.kernels.machine import SEGMENT, Machine
 from emulator.program import Program
 
@@ -113,6 +113,48 @@ class Engine:
         self.state["refractory_left"][:] = self.program.refractory_init
         self.state["accumulators"].fill(0)
         self.state["words"][:] = self.program.words
+
+    def variable(self, population: str, name: str) -> tuple[NDArray[np.int32], range]:
+        """Return a variable of each neuron as it is now, (size,), and its range."""
+        array, places, allowed = self._variable(population, name)
+        return array[places], allowed
+
+    def write(self, population: str, name: str, values: Any) -> None:
+        """Set a variable of each neuron; see `Emulator.write`."""
+        array, places, allowed = self._variable(population, name)
+        where = f"{population}.{name}"
+        given = np.asarray(values)
+        if given.dtype.kind not in "iu" or given.shape not in ((), places.shape):
+            raise RunError(
+                f"{where}: {given.dtype} of shape {given.shape}; it must be whole numbers, one or ({len(places)},)"
+            )
+        if given.size and not (given.min() in allowed and given.max() in allowed):
+            raise RunError(
+                f"{where}: {given.min()} to {given.max()}; allowed: {allowed.start} to {allowed.stop - 1}"
+            )
+        array[places] = given
+
+    def _variable(
+        self, population: str, name: str
+    ) -> tuple[NDArray[np.int32], NDArray[np.integer], range]:
+        program, rules = self.program, self.chip.arithmetic
+        if population not in program.population_index:
+            known = ", ".join(program.population_index)
+            raise RunError(f"no population '{population}'; there are: {known}")
+        entry = program.manifest["populations"][program.population_index[population]]
+        model = program.model_of(population)
+        ranges = {
+            "u": range(-(1 << rules.u_bits - 1), 1 << rules.u_bits - 1),
+            "v": range(rules.v_limits.minimum, rules.v_limits.maximum + 1),
+        }
+        if model is not None:
+            ranges = {w.name: range(w.low, w.high + 1) for w in model.words}
+        if entry["is_input"] or name not in ranges:
+            known = "none" if entry["is_input"] else ", ".join(ranges)
+            raise RunError(f"'{population}' has no variable '{name}'; there are: {known}")
+        if model is not None:
+            return self.state["words"], program.word_places(population, name), ranges[name]
+        return self.state[name], program.sources_of(population), ranges[name]
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return a copy of everything that a run changes, as `restore` takes it."""
