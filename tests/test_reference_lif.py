@@ -6,13 +6,13 @@ import pytest
 from emulator import Emulator, Network, compile_network, load_chip
 
 
-def run_case(case, chip="loihi"):
+def run_case(case, chip="loihi", model="lif"):
     """Run the 20 neurons x 200 steps that two public models were recorded with."""
     chip = load_chip(chip)
     net = Network("golden")
     source = net.input("in", case["w"].shape[1])
     cells = net.population(
-        "cells", len(case["du"]), model="lif", du=case["du"], dv=case["dv"], vth_mant=case["vth"],
+        "cells", len(case["du"]), model=model, du=case["du"], dv=case["dv"], vth_mant=case["vth"],
         bias_mant=case["bias_mant"], bias_exp=case["bias_exp"],
     )  # fmt: skip
     net.connect(source, cells, weights=case["w"], weight_exp=int(case["weight_exp"]))
@@ -21,22 +21,25 @@ def run_case(case, chip="loihi"):
     return emulator.run(len(case["in_spikes"]), inputs={"in": case["in_spikes"]}, strict=True)
 
 
-@pytest.mark.parametrize("chip", ["loihi", "loihi2"])
+@pytest.mark.parametrize(
+    ("chip", "model"), [("loihi", "lif"), ("loihi2", "lif"), ("loihi2", "microcode:lif")]
+)
 @pytest.mark.parametrize("name", ["lif_lava", "lif_nengo"])
-def test_lif_equals_the_recorded_models(reference, name, chip):
+def test_lif_equals_the_recorded_models(reference, name, chip, model):
     case = np.load(reference / "loihi" / f"{name}.npz")
-    recorded = run_case(case, chip).recordings["cells"]
+    recorded = run_case(case, chip, model).recordings["cells"]
     for variable in ("u", "v", "spikes"):
         np.testing.assert_array_equal(recorded[variable], case[variable])
 
 
-def test_delays_equal_the_recorded_model(reference):
+@pytest.mark.parametrize("model", ["lif", "microcode:lif"])
+def test_delays_equal_the_recorded_model(reference, model):
     case = np.load(reference / "loihi" / "delay_lava.npz")
     n, steps = len(case["delays"]), len(case["u"])
     chip = load_chip("loihi2")
     net = Network("delays")
     source = net.input("in", 1)
-    cells = net.population("cells", n, du=4095, dv=0, vth_mant=2**17 - 1)
+    cells = net.population("cells", n, model=model, du=4095, dv=0, vth_mant=2**17 - 1)
     net.connect(
         source, cells, weights=np.full((n, 1), int(case["w"])), delay=case["delays"][:, None]
     )
@@ -51,12 +54,13 @@ def test_delays_equal_the_recorded_model(reference):
     np.testing.assert_array_equal(recorded["v"], case["v"])
 
 
-def test_refractory_register_equals_nengo(reference):
+@pytest.mark.parametrize("model", ["lif", "microcode:lif"])
+def test_refractory_register_equals_nengo(reference, model):
     case = np.load(reference / "loihi" / "refract_nengo.npz")
-    chip = load_chip("loihi")
+    chip = load_chip("loihi2")
     net = Network("refractory")
     cells = net.population(
-        "cells", len(case["refract_delay"]), du=int(case["du"]), dv=int(case["dv"]), vth_mant=int(case["vth"]),
+        "cells", len(case["refract_delay"]), model=model, du=int(case["du"]), dv=int(case["dv"]), vth_mant=int(case["vth"]),
         bias_mant=int(case["bias"]), refractory=case["refract_delay"],
     )  # fmt: skip
     net.probe(cells, "u", "v", "spikes")

@@ -128,7 +128,7 @@ class Engine:
             raise RunError(
                 f"{where}: {given.dtype} of shape {given.shape}; it must be whole numbers, one or ({len(places)},)"
             )
-        if given.size and not (given.min() in allowed and given.max() in allowed):
+        if given.size and not (int(given.min()) in allowed and int(given.max()) in allowed):
             raise RunError(
                 f"{where}: {given.min()} to {given.max()}; allowed: {allowed.start} to {allowed.stop - 1}"
             )

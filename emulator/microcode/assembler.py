@@ -183,7 +183,7 @@ def _head(text: str) -> str:
 def _read_line(source: _Source, tokens: list[_Token]) -> None:
     for token in tokens:
         if token.kind == "wrong":
-            raise _Wrong(token, "no character of a program")
+            raise _Wrong(token, "no part of a program")
     if len(tokens) >= 2 and tokens[0].kind == "name" and tokens[1].text == ":":
         label, tokens = tokens[0], tokens[2:]
         if not NAME.fullmatch(label.text):

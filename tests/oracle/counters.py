@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+from tests.oracle.pipeline import flits_of
+
 
 def count_events(program, chip, spikes_per_source, active_per_segment, n_steps):
     """Return {(core, population, event): count}, none of them zero."""
@@ -10,13 +12,7 @@ def count_events(program, chip, spikes_per_source, active_per_segment, n_steps):
     names = [p["name"] for p in program.manifest["populations"]]
     targets = [names.index(p["target"]) for p in program.manifest["projections"]]
 
-    sources = []  # (core, tile, population) of each source
-    for segment, row in enumerate(program.segments.tolist()):
-        population, first, stop, core, _ = row
-        active = int(active_per_segment[segment])
-        counts[core, population, "neuron_active"] += active
-        counts[core, population, "neuron_idle"] += (stop - first) * n_steps - active
-        sources += [(core, core // mesh.cores_per_tile, population)] * (stop - first)
+    sources = count_neurons(counts, program, chip, active_per_segment, n_steps)
     ordinal = 0
     for population, entry in enumerate(program.manifest["populations"]):
         for _ in range(entry["size"] if entry["is_input"] else 0):
@@ -41,8 +37,30 @@ def count_events(program, chip, spikes_per_source, active_per_segment, n_steps):
                 counts[core, target, "synapse_word"] += words(chip.synapses, length, bits)
             ways = [tree] if mesh.multicast == "tree" else [[core] for core in tree]
             for to_cores in ways if tree else []:
-                send(counts, chip, (from_core, from_tile, population), to_cores)
+                entry = program.manifest["populations"][population]
+                send(counts, chip, (from_core, from_tile, population), to_cores, entry)
     return {key: count for key, count in counts.items() if count}
+
+
+def count_neurons(counts, program, chip, active_per_segment, n_steps):
+    """Count what neurons do without spikes; return core, tile and population of each compartment."""
+    sources = []
+    for segment, row in enumerate(program.segments.tolist()):
+        population, first, stop, core, _ = row
+        entry, active = (
+            program.manifest["populations"][population],
+            int(active_per_segment[segment]),
+        )
+        if entry["model"] == "lif":
+            counts[core, population, "neuron_active"] += active
+            counts[core, population, "neuron_idle"] += (stop - first) * n_steps - active
+        else:
+            counts[core, population, "instruction"] += active
+        for join in program.manifest["joins"]:
+            if join["source"] == entry["name"]:
+                counts[core, population, "dendrite_join"] += (stop - first) * n_steps
+        sources += [(core, core // chip.mesh.cores_per_tile, population)] * (stop - first)
+    return sources
 
 
 def words(storage, length, bits):
@@ -55,15 +73,13 @@ def words(storage, length, bits):
     return n_words
 
 
-def send(counts, chip, sender, to_cores):
+def send(counts, chip, sender, to_cores, entry):
     """Count one packet and the links of its way, those that ways to several cores share once."""
     from_core, from_tile, population = sender
     mesh = chip.mesh
     counts[from_core, population, "packet"] += 1
     counts[from_core, population, "axon_out" if from_core >= 0 else "host"] += 1
-    n_flits, n_bits = 0, mesh.header_bits
-    while n_bits > 0:
-        n_flits, n_bits = n_flits + 1, n_bits - mesh.flit_bits
+    n_flits = flits_of(chip, entry)
     links = set()
     for to_core in to_cores:
         x, y = from_tile % mesh.width, from_tile // mesh.width

@@ -119,8 +119,10 @@ def sends(program, chip, source):
 def packets_of(program, chip, spiking, n_active):
     """Return the packets [(ready, core or -1, tile, [(core, service)])] of a step, and when neuron loops end."""
     cost = {name: chip.service_cycles(f"neuron_{name}") for name in ("idle", "active", "spike")}
+    instruction, join = (chip.service_cycles(name) for name in ("instruction", "dendrite_join"))
+    joined = [j["source"] for j in program.manifest["joins"]]
     tree = chip.mesh.multicast == "tree"
-    packets, now, axon_free = [], defaultdict(int), defaultdict(int)
+    packets, now, axon_free, flits = [], defaultdict(int), defaultdict(int), []
 
     def emit(made, where, tile, core, each, destinations):
         groups = [destinations] if tree and destinations else [[one] for one in destinations]
@@ -128,14 +130,19 @@ def packets_of(program, chip, spiking, n_active):
             where[tile if core < 0 else core] = max(where[tile if core < 0 else core], made) + each
             packets.append((where[tile if core < 0 else core], core, tile, group))
 
-    for (_, first, stop, core, compartment), active in zip(
+    for (population, first, stop, core, compartment), active in zip(
         program.segments.tolist(), n_active, strict=True
     ):
         size, begin, done_active, n_spikes = stop - first, now[core], 0, 0
+        entry = program.manifest["populations"][population]
         for k in range(size):
             # The active ones are spread evenly: after k of them, floor(k * active / size) were active.
             becomes = (k + 1) * active // size
-            begin += cost["active"] if becomes > done_active else cost["idle"]
+            if entry["model"] != "lif":
+                begin += (becomes - done_active) * instruction
+            else:
+                begin += cost["active"] if becomes > done_active else cost["idle"]
+            begin += joined.count(entry["name"]) * join
             done_active = becomes
             if compartment + k in spiking:
                 n_spikes += 1
@@ -143,17 +150,31 @@ def packets_of(program, chip, spiking, n_active):
                 tile = core // chip.mesh.cores_per_tile
                 each = chip.service_cycles("axon_out")
                 emit(begin, axon_free, tile, core, each, sends(program, chip, compartment + k))
+                flits.extend([flits_of(chip, entry)] * (len(packets) - len(flits)))
         now[core] = begin
     ports, port_free = chip.host.ports, defaultdict(int)
     for source in sorted(s for s in spiking if s >= program.n_compartments):
         tile = ports[(source - program.n_compartments) % len(ports)]
         emit(0, port_free, tile, -1, chip.service_cycles("host"), sends(program, chip, source))
-    return packets, max(now.values(), default=0)
+        entry = program.manifest["populations"][int(program.source_population[source])]
+        flits.extend([flits_of(chip, entry)] * (len(packets) - len(flits)))
+    return packets, max(now.values(), default=0), flits
+
+
+def flits_of(chip, entry):
+    """Return the flits of a packet: its header, and a payload in two's complement where there is one."""
+    bits, payload = chip.mesh.header_bits, entry["payload"]
+    if payload is not None:
+        n = 1
+        while not (-(2 ** (n - 1)) <= payload["low"] and payload["high"] < 2 ** (n - 1)):
+            n += 1
+        bits += n if payload["low"] < 0 else n - 1
+    return -(-bits // chip.mesh.flit_bits)
 
 
 def step_cycles(program, chip, spiking, n_active, barrier):
     """Return the cycles of a step, {(packet, tile): latency} and the busy cycles of each receive path."""
-    packets, loops_end = packets_of(program, chip, set(spiking), n_active)
+    packets, loops_end, flits = packets_of(program, chip, set(spiking), n_active)
     # In one cycle the packets of lower cores go first, those of the host last.
     order = sorted(range(len(packets)), key=lambda k: packets[k][0])
     destinations = defaultdict(lambda: defaultdict(list))
@@ -165,14 +186,13 @@ def step_cycles(program, chip, spiking, n_active, barrier):
         for core in range(chip.mesh.n_cores)
     }
     mesh = CoreMesh(settings_of(chip), receivers, destinations)
-    n_flits = -(-chip.mesh.header_bits // chip.mesh.flit_bits)
     waiting = deque(order)
     now = packets[order[0]][0] if order else None
     while now is not None:
         while waiting and packets[waiting[0]][0] <= now:
             k = waiting.popleft()
             tiles = frozenset(destinations[k])
-            mesh.offer(k, packets[k][2], tiles if len(tiles) > 1 else min(tiles), n_flits)
+            mesh.offer(k, packets[k][2], tiles if len(tiles) > 1 else min(tiles), flits[k])
         mesh.step(now)
         now = mesh.next_cycle(now, packets[waiting[0]][0] if waiting else None)
     latencies = {

@@ -9,9 +9,9 @@
 ;       ts = ts + ts_step,
 ;       i1 = i1 * i1_fraction / 4096 + i1_step (i2 likewise)
 ;
-; Source: Teeter et al. 2018, Nature Communications 9:709, level 5. v counts from the resting potential, in units of
-; the input (weights contain dt / C); factors: 4096 * exp(-dt * rate), rounded products toward zero. While refractory, v
-; is held, thresholds and currents go on. Spikes reset in the step in which they are emitted.
+; Source: Teeter et al. 2018, Nature Communications 9:709, level 5. v counts from the resting potential.
+; Fixed point: all in units of the input (weights contain dt / C), factors 4096 * exp(-dt * rate); products are rounded
+; toward zero. While refractory, v is held, thresholds and currents go on. Spikes reset in the step in which they are emitted.
 
 .state  v           s32
 .state  left        u8 clip

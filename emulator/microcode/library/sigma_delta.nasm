@@ -8,16 +8,16 @@
 ; not lost: sent follows value.
 ;
 ; Source: O'Connor & Welling 2016, "Sigma delta quantized networks"; as a Loihi 2 unit: Shrestha et al. 2023.
-; Fixed point: all words in units of the input; a payload of 24 bits, larger changes take several steps.
+; Fixed point: all words in units of the input; a payload of 16 bits, larger changes take several steps.
 
 .state  sigma      s32
 .state  sent       s32
-.state  change     s24 clip
+.state  change     s16 clip
 .param  keep       0..4096 = 4096
 .param  threshold  1..1073741823 = 1
 .param  bias       s24 = 0
 .param  floor      s32 = -2147483648
-.payload s24
+.payload s16
 
     RDC     r0, input
     RMW     sigma
