@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from emulator import Emulator, Network, compile_network, load_chip
+from programs.sigma_delta_theory import CHATTERING, follow, noise_spectrum, slope_db_per_decade
 
 STEPS = 3000
 VTH = 4_000  # mantissa; the voltage it stands for is 64 times larger
@@ -47,3 +48,24 @@ def test_interval_follows_the_logarithm(dv, drive, refractory):
 @pytest.mark.parametrize("dv", [64, 128, 400, 1000])
 def test_below_threshold_it_is_silent(dv):
     assert len(intervals(dv, 0.98, 1)) == 0
+
+
+def test_noise_of_a_sigma_delta_encoder_rises_by_20_db_per_decade():
+    frequency, power = noise_spectrum()
+    assert abs(slope_db_per_decade(frequency, power, 1e-3, 3e-2) - 20) < 1
+    assert abs(slope_db_per_decade(frequency, power, 3e-3, 1e-1) - 20) < 1
+    # Each octave of oversampling is worth 9 dB of the noise below the signal's band, not 3.
+    inside = [
+        10 * np.log10(power[(frequency > 0) & (frequency <= band)].sum()) for band in (0.02, 0.01)
+    ]
+    assert 8 < inside[0] - inside[1] < 10
+
+
+def test_a_threshold_under_noise_chatters_and_hysteresis_ends_it():
+    quiet, chattering, calm = (np.count_nonzero(np.diff(follow(*case)[1])) for case in CHATTERING)
+    assert chattering > 2.5 * quiet
+    assert calm < quiet / 2
+    # Whatever it does, what was sent stays within the threshold of the input.
+    for noise, threshold in CHATTERING:
+        signal, sent = follow(noise, threshold)
+        assert np.abs(signal - sent).max() < threshold

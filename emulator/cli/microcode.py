@@ -115,7 +115,8 @@ def step(
     if not match:
         raise RunError(f"--neuron {neuron}: it must be a population and a number, like cells[3]")
     loaded = Program.load(program)
-    inputs = None if input_file is None else read_inputs(input_file)
+    given = {} if input_file is None else read_inputs(input_file)
+    inputs = {name: spikes[spikes[:, 0] < skip + steps] for name, spikes in given.items()}
     emulator = Emulator(_chip_of(loaded, chip), loaded)
     console = Console()
     shown = emulator.watch(match[1], int(match[2]), skip + steps, inputs, seed=seed)
