@@ -28,9 +28,9 @@ emulator step net.program --neuron cells[3]     # one neuron, instruction by ins
 ```
 
 ```python
-net.population("cells", 100, model="izhikevich", a=2147484)     # of the library, by name
-net.population("mine", 100, model="my_model.nasm", leak=4000)   # a file: nothing else is to be changed
-net.population("same", 100, model="microcode:lif", vth_mant=100)  # the native "lif" in microcode, bit for bit
+net.population("cells", 100, model="izhikevich", a=2147484)  # of the library, by name
+net.population("mine", 100, model="my_model.nasm", leak=4000)  # a file: nothing else changes
+net.population("same", 100, model="microcode:lif", vth_mant=100)  # "lif", bit for bit
 ```
 
 ## The language

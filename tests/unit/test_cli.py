@@ -33,7 +33,9 @@ def network(size=8, weight=120):
 def inputs(steps, seed):
     return {"in": np.random.default_rng(seed).random((steps, 8)) < 0.3}
 """
-COMMANDS = ("check", "chips", "compile", "run", "report", "retime")
+COMMANDS = (
+    "check", "chips", "compile", "run", "report", "retime", "models", "asm", "disasm", "step",
+)  # fmt: skip
 
 
 @pytest.fixture
