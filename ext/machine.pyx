@@ -240,7 +240,7 @@ cdef class Machine:
             own.words = &words[0, 0] if words.shape[0] else NULL
             own.n_cells, own.n_states = self.segments[s].stop - self.segments[s].first, n_states
             own.numbers = &numbers[0, 0] if numbers.shape[0] else NULL
-            own.first_id, own.has_payload = first_id, has_payload
+            own.first_id, own.has_payload, own.n_rows = first_id, has_payload, words.shape[0]
             self.first_word[s + 1] += words.shape[0] * own.n_cells
 
     def seed_with(self, uint64_t seed):

@@ -128,6 +128,10 @@ cdef extern from *:
             d[i] = ((int32_t)c0 & on) | (d[i] & ~on);
         }
     }
+    /* Ask for a row of the next block, to the second cache: rows lie apart, and the hardware does not see them coming. */
+    static inline void fetch(const int32_t *row, int64_t lanes) {
+        for (int64_t i = 0; i < lanes; i += 16) __builtin_prefetch(row + i, 0, 2);
+    }
     KERNEL void clear(int32_t *d, const uint8_t *live, int64_t lanes) {
         INDEPENDENT for (int64_t i = 0; i < lanes; i++) d[i] = live == 0 || live[i] ? 0 : d[i];
     }
@@ -154,6 +158,7 @@ cdef extern from *:
         int32_t *d, const uint8_t *live, int64_t lanes, uint32_t step, uint32_t first_id, uint32_t stream,
         uint32_t number, uint32_t key0, uint32_t key1,
     ) noexcept nogil
+    void fetch(const int32_t *row, int64_t lanes) noexcept nogil
     void clear(int32_t *d, const uint8_t *live, int64_t lanes) noexcept nogil
     void mark(uint8_t *fired, const uint8_t *live, int64_t lanes) noexcept nogil
 
@@ -163,6 +168,7 @@ cdef enum:                         # in the order of ACTIONS
     SHIFT_WIDE, SHIFT_WIDE_WRAP, LESS, NOT_LESS, EQUAL, JUMP, SPIKE, SPIKE_PAYLOAD
 
 cdef enum:
+    FEW_LANES = 4096               # whose words the second cache holds from step to step
     NEURON_STREAM = 2              # of random bits, see emulator/streams.py
 
 cdef enum:                         # in the order of FITS
@@ -214,14 +220,19 @@ cdef void run_block(
     """Run the program once for the compartments offset..offset + n_lanes of a segment."""
     cdef const Instruction *s
     cdef int64_t n_live = n_lanes, executed = 0, lost
+    cdef int64_t n_next = min(<int64_t> LANES, program.n_cells - offset - LANES)
     cdef int32_t pc = 0
     cdef const uint8_t *live = NULL        # NULL: all
     cdef int32_t *d
     cdef const int32_t *a
     cdef const int32_t *b
     memset(lanes.live, 1, n_lanes)
+    if n_next < 0 or program.n_cells <= FEW_LANES:
+        n_next = 0
     while pc < program.n_steps:
         s = &program.steps[pc]
+        if n_next and pc < program.n_rows:
+            fetch(program.words + pc * program.n_cells + offset + LANES, n_next)
         if s.joins and n_live < n_lanes:
             n_live = unpark(lanes.live, lanes.waits, n_lanes, pc)
             live = NULL if n_live == n_lanes else lanes.live

@@ -24,6 +24,7 @@ cdef struct Microcode:         # of the compartments of one population on one co
     int32_t *words             # (n_words, n_cells): state words, then parameters
     int64_t n_cells
     int64_t n_states
+    int64_t n_rows             # states and parameters
     const int32_t *numbers     # (n_numbers, LANES): each number as often as there are lanes
     int32_t has_payload
     uint32_t first_id          # number of the first compartment in the network, for random bits
