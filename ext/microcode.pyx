@@ -128,7 +128,7 @@ cdef extern from *:
             d[i] = ((int32_t)c0 & on) | (d[i] & ~on);
         }
     }
-    /* Ask for a row of the next block, to the second cache: rows lie apart, and the hardware does not see them coming. */
+    /* Ask for a row of the next block, to the second cache: rows lie apart, so the hardware does not see it coming. */
     static inline void fetch(const int32_t *row, int64_t lanes) {
         for (int64_t i = 0; i < lanes; i += 16) __builtin_prefetch(row + i, 0, 2);
     }
