@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator import Emulator, Network, Program, Run, compile_network, load_chip, resume_run
+from emulator.chip import EVENTS
 from emulator.errors import (
     CapacityError,
     EmulatorError,
@@ -18,6 +19,8 @@ from emulator.errors import (
     RunError,
 )
 from emulator.mapping import Mapping
+from emulator.observe.render import print_report
+from emulator.observe.report import MEANING, figures
 from tests.mixed import in_microcode, mixed
 from tests.oracle import counters as counters_oracle
 from tests.oracle import pipeline as pipeline_oracle
@@ -171,6 +174,30 @@ def test_counts_and_cycles_equal_the_oracles(header_bits):
         assert int(run.timing.link_flits[:, [first, second]].sum()) == run.counters.total(name)
     energy = run.energy()
     assert energy.total_pj == sum(row.energy_pj for row in energy.ledger()) + energy.static_pj
+
+
+def test_the_report_counts_instructions_and_multiplications(plain, capsys):
+    data = figures(plain)
+    bench = data["neurobench"]
+    graded = 0
+    for name in ("graded", "sigma"):
+        n_spikes = np.bincount(plain.spikes[name][:, 1], minlength=NET.populations[name].size)
+        for projection in NET.projections:
+            if projection.source.name == name:
+                graded += int(n_spikes[projection.pre].sum())
+    assert bench["SynapticOperations"]["Effective_MACs"] == graded > 0
+    assert bench["SynapticOperations"]["Effective_ACs"] == data["events"]["synaptic_event"] - graded
+    native = sum(NET.populations[name].size for name in ("lif", "dendrite")) * STEPS
+    assert data["events"]["neuron_active"] + data["events"]["neuron_idle"] == native
+    assert bench["MembraneUpdates"] == bench["NeuronUpdates"] - data["events"]["neuron_idle"]
+    print_report(plain)
+    shown = capsys.readouterr().out
+    assert f"{data['events']['instruction']:,}" in shown
+    assert "dendrite_join" in shown
+
+
+def test_every_event_is_explained():
+    assert set(EVENTS) <= set(MEANING)
 
 
 # graded spikes

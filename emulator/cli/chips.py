@@ -91,6 +91,14 @@ def _sizes(chip: Chip) -> Table:
         "per core",
         ", ".join(f"{'unlimited' if n is None else f'{n:,}'} {name}" for name, n in limits.items()),
     )
+    microcode = chip.microcode
+    table.add_row(
+        "microcode",
+        f"programs of {microcode.instructions:,} instructions, {microcode.state_bytes:,} bytes a "
+        f"neuron, payloads of {microcode.payload_bits} bits"
+        if microcode.instructions
+        else "none: only native neuron models",
+    )
     if unlimited(chip):
         table.add_row("unlimited", f"{', '.join(unlimited(chip))} (null)")
     first, last = barrier_cycles(chip, 1), barrier_cycles(chip, mesh.n_tiles)

@@ -65,6 +65,7 @@ def _summary(data: dict[str, Any]) -> Table:
     table = table_of("What happened", ("figure", "left"), ("value", "right"), ("of what", "left"))
     spikes, events, bench = data["spikes"], data["events"], data["neurobench"]
     n_hops = events["hop_ew"] + events["hop_ns"]
+    macs = bench["SynapticOperations"]["Effective_MACs"]
     table.add_row(
         "spikes",
         f"{spikes['total']:,}",
@@ -73,13 +74,16 @@ def _summary(data: dict[str, Any]) -> Table:
     table.add_row(
         "neuron updates",
         f"{bench['NeuronUpdates']:,}",
-        f"every compartment in every step: {events['neuron_active']:,} active (NeuroBench: "
+        f"every compartment in every step: {bench['MembraneUpdates']:,} active (NeuroBench: "
         f"MembraneUpdates), {events['neuron_idle']:,} idle",
     )
+    if events["instruction"]:
+        table.add_row("instructions", f"{events['instruction']:,}", "of neuron microcode, executed")
     table.add_row(
         "synaptic events",
         f"{events['synaptic_event']:,}",
-        "stored synapses visited by spikes (NeuroBench: Effective_ACs)",
+        "stored synapses visited by spikes (NeuroBench: Effective_"
+        + (f"ACs, and {macs:,} Effective_MACs)" if macs else "ACs)"),
     )
     table.add_row(
         "packets",
@@ -99,7 +103,7 @@ def _summary(data: dict[str, Any]) -> Table:
             "sparsity", sparsity, "updates without a spike (NeuroBench: ActivationSparsity)"
         )
     if data["run"]["overflows"]:
-        table.add_row("overflows", f"{data['run']['overflows']:,}", "sums that wrapped around")
+        table.add_row("overflows", f"{data['run']['overflows']:,}", "values that left their width")
     _add_time_and_energy(table, data)
     return table
 

@@ -21,6 +21,8 @@ MEANING = {
     "neuron_idle": "update of a compartment without input or state, once per step",
     "neuron_active": "update of a compartment with input, state, bias or refractory",
     "neuron_spike": "a spike, on top of the update that made it",
+    "instruction": "instruction of neuron microcode, executed for one compartment",
+    "dendrite_join": "value or gate passed from a compartment to another of its core",
     "axon_out": "spike sent by a core, one per destination core (with mesh.multicast: one)",
     "packet": "packet's way within tiles, once however far it travels",
     "hop_ew": "flit over a link between routers, to the east or west",
@@ -170,16 +172,31 @@ def cores_in_use(program: Program) -> list[int]:
 def _neurobench(run: Run) -> dict[str, Any]:
     """Return NeuroBench's metrics for the whole run; its own are per sample."""
     n_updates = run.program.n_compartments * run.n_steps
-    n_spikes = run.counters.total("neuron_spike")
+    total = run.counters.total
+    n_spikes, n_macs = total("neuron_spike"), _graded_events(run)
+    # A compartment with microcode runs its program in every step.
+    n_programmed = n_updates - total("neuron_active") - total("neuron_idle")
     return {
         "SynapticOperations": {
-            "Effective_MACs": 0,
-            "Effective_ACs": run.counters.total("synaptic_event"),
+            "Effective_MACs": n_macs,
+            "Effective_ACs": total("synaptic_event") - n_macs,
         },
-        "MembraneUpdates": run.counters.total("neuron_active"),
+        "MembraneUpdates": total("neuron_active") + n_programmed,
         "NeuronUpdates": n_updates,
         "ActivationSparsity": 1 - n_spikes / n_updates if n_updates else None,
     }
+
+
+def _graded_events(run: Run) -> int:
+    """Return the synaptic events of spikes with a payload: a multiplication each."""
+    program = run.program
+    if not program.is_graded:
+        return 0
+    fan_out = np.zeros(program.n_sources, np.int64)
+    source = np.repeat(np.arange(program.n_sources), np.diff(program.row_start))
+    np.add.at(fan_out, source, program.rows["length"].astype(np.int64))
+    is_graded = np.array(program.payload_bits)[program.source_population] > 0
+    return int((fan_out * run.records.spikes_per_source)[is_graded].sum())
 
 
 def unlimited(chip: Chip) -> list[str]:

@@ -116,7 +116,7 @@ def check(case, threads=1):
         compare(monkeypatch, case, threads)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=2000)
 @given(cases())
 def test_programs_are_bit_exact(case):
     check(case)
