@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from emulator.compiler import compile_network
     from emulator.emulator import Emulator, resume_run
     from emulator.errors import EmulatorError
+    from emulator.learning import Rule, Trace
     from emulator.mapping import Mapping
     from emulator.network import Network
     from emulator.observe.run import Run
@@ -23,7 +24,9 @@ __all__ = [
     "Mapping",
     "Network",
     "Program",
+    "Rule",
     "Run",
+    "Trace",
     "compile_network",
     "load_chip",
     "resume_run",
@@ -35,7 +38,9 @@ _HOMES = {
     "Mapping": "mapping",
     "Network": "network",
     "Program": "program",
+    "Rule": "learning",
     "Run": "observe.run",
+    "Trace": "learning",
     "compile_network": "compiler",
     "load_chip": "chip",
     "resume_run": "emulator",

@@ -39,3 +39,7 @@ class OverflowPolicyError(RunError):
 
 class MicrocodeError(EmulatorError):
     """A neuron program cannot be assembled; names file, line, column and token."""
+
+
+class LearningError(EmulatorError):
+    """A learning rule cannot be used; shows the rule, and where in it."""

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 LAYERS = [
     {"errors", "units", "atomic", "streams", "arguments"},
-    {"microcode"},
+    {"microcode", "learning"},
     {"chip", "network", "mapping"},
     {"program", "importers", "encode", "kernels", "inputs", "noc"},
     {"compiler"},

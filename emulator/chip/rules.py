@@ -68,6 +68,20 @@ def _trees_need_single_flits(multicast: str, header_bits: int, flit_bits: int) -
     )
 
 
+def _plastic_weights_fit(minimum: int, maximum: int) -> str | None:
+    if minimum >= -256 and maximum <= 255:
+        return None
+    return (
+        f"{minimum} to {maximum} does not fit the 9 bits of a plastic weight; allowed: -256 to 255"
+    )
+
+
+def _tags_fit(minimum: int, maximum: int) -> str | None:
+    if minimum >= -32_768 and maximum <= 32_767:
+        return None
+    return f"{minimum} to {maximum} does not fit 16 bits; allowed: -32768 to 32767"
+
+
 def _no_repeats(values: Sequence[object]) -> str | None:
     repeated = list(dict.fromkeys(value for value in values if values.count(value) > 1))
     return f"{_join(repeated)} given more than once; write each once" if repeated else None
@@ -112,6 +126,16 @@ RULES = (
         "barrier.all_tiles_ns",
         ("barrier.all_tiles_ns", "barrier.one_tile_ns"),
         _barrier_grows,
+    ),
+    Rule(
+        "learning.mixed_weight_limits",
+        ("learning.mixed_weight_limits.minimum", "learning.mixed_weight_limits.maximum"),
+        _plastic_weights_fit,
+    ),
+    Rule(
+        "learning.tag_limits",
+        ("learning.tag_limits.minimum", "learning.tag_limits.maximum"),
+        _tags_fit,
     ),
     *(Rule(key, (key,), _no_repeats) for key in _LISTS),
 )

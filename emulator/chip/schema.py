@@ -22,13 +22,14 @@ Limit = Annotated[int, Field(ge=1, le=2**40)] | None
 
 EVENTS = (
     "neuron_idle", "neuron_active", "neuron_spike", "instruction", "dendrite_join", "axon_out", "packet",
-    "hop_ew", "hop_ns", "host", "axon_in", "synapse_word", "synaptic_event", "barrier",
+    "hop_ew", "hop_ns", "host", "axon_in", "synapse_word", "synaptic_event", "learning_instruction", "barrier",
 )  # fmt: skip
 """What the emulator counts, and what a chip file prices: one line of `costs` for each."""
 CHANGED = "changed: "
 """How the source of a section begins in which `--set` changed a value."""
 FUNCTION = ("arithmetic", "core", "microcode", "synapses")
-"""The sections that decide what a chip computes; the others decide its time and energy."""
+"""The sections that decide what a chip computes, with `learning` where a program learns; the others decide its time
+and energy."""
 
 
 class Section(BaseModel):
@@ -159,6 +160,50 @@ class Synapses(Section):
     """Where the formats come from."""
 
 
+class SignedRange(Section):
+    """The range to which a value of the learning engine is clipped."""
+
+    minimum: Annotated[int, Field(ge=-(2**17), le=0)]
+    """Lowest value."""
+    maximum: Annotated[int, Field(ge=1, le=2**17)]
+    """Highest value."""
+
+
+class Learning(Section):
+    """The learning engine: what rules may use, and every choice in which models of it differ."""
+
+    instructions: Annotated[int, Field(ge=0, le=256)]
+    """Longest rule, in micro-instructions; 0: the chip has no learning engine."""
+    epoch_steps_max: Annotated[int, Field(ge=1, le=63)] = 63
+    """Longest epoch; all plastic synapses of a core have the same."""
+    rewards: bool = True
+    """Whether rules may use the rewards r0 and r1."""
+    post_factors: bool = False
+    """Whether a neuron program may supply y1, y2 and y3 instead of traces of its spikes."""
+    rounding: Literal["stochastic", "down", "nearest"] = "stochastic"
+    """How traces, weights, delays and tags lose their fraction; nearest: up only above one half."""
+    trace_decay: Literal["exponential", "linear"] = "exponential"
+    """What a trace keeps in a step: exp(-1 / tau), or 1 - 1 / tau."""
+    second_impulse: Literal["up", "rounded"] = "up"
+    """How the fraction of an impulse is rounded for the second and later spikes of a source in an epoch."""
+    uk_counts: Literal["epochs", "steps"] = "epochs"
+    """u_k is 1 at the end of every 2**k-th epoch; or where the number of the step is a multiple of 2**k."""
+    mantissa_bits: Annotated[int, Field(ge=2, le=4)] = 4
+    """Width of the constant before a product, two's complement."""
+    product_bits: Annotated[int, Field(ge=8, le=24)] = 15
+    """A product of wider factors and mantissa is shifted down to so many bits before its exponent acts."""
+    accumulator_limits: SignedRange
+    """The range of the sum of a value x 128 and its products, clipped after each."""
+    mixed_weight_limits: SignedRange
+    """The range of plastic weights of sign_mode mixed; exc has 0 to its maximum, inh the negative of that to 0."""
+    tag_limits: SignedRange
+    """The range of tags."""
+    tag_bits: Annotated[int, Field(ge=1, le=9)] = 9
+    """Bits that a tag takes in synapse memory, where a rule has one."""
+    source: Source
+    """Where the engine and the choices come from."""
+
+
 class VoltageLimits(Section):
     """The range the voltage is clipped to, in raw units: the chip's behaviour, no overflow."""
 
@@ -243,6 +288,8 @@ class Costs(Section):
     """One word read from synapse memory."""
     synaptic_event: EventCost
     """One stored synapse visited."""
+    learning_instruction: EventCost
+    """One micro-instruction of a learning rule executed for one synapse."""
     barrier: EventCost
     """One end of a step, on top of the section `barrier`."""
 
@@ -309,6 +356,7 @@ class Chip(Section):
     core: Core
     microcode: Microcode
     synapses: Synapses
+    learning: Learning
     arithmetic: Arithmetic
     costs: Costs
     barrier: Barrier
@@ -341,18 +389,27 @@ class Chip(Section):
             f"{self.name} (changed)" if any(s.startswith(CHANGED) for s in sources) else self.name
         )
 
-    def function(self) -> dict[str, dict[str, Any]]:
-        """Return what decides what the chip computes: the sections `FUNCTION` without their sources."""
-        sections: dict[str, dict[str, Any]] = self.model_dump(mode="json", include=set(FUNCTION))
+    def function(self, *, learns: bool = False) -> dict[str, dict[str, Any]]:
+        """Return what decides what the chip computes: the sections `FUNCTION` without their sources.
+
+        The section `learning` is one of them for a program that learns.
+        """
+        names = {*FUNCTION, "learning"} if learns else {*FUNCTION}
+        sections: dict[str, dict[str, Any]] = self.model_dump(mode="json", include=names)
         for section in sections.values():
             del section["source"]
         return sections
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, *, learns: bool = False) -> str:
         """Return the sha256, in hex, of what decides the chip's function.
 
         That is every value but `source` in the sections `FUNCTION`: two chips with equal
         fingerprints run each other's programs, with other times and energies.
         """
-        canonical = json.dumps(self.function(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return fingerprint_of(self.function(learns=learns))
+
+
+def fingerprint_of(function: dict[str, dict[str, Any]]) -> str:
+    """Return the sha256, in hex, of what `Chip.function` returns."""
+    canonical = json.dumps(function, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -58,9 +58,11 @@ costs:
   barrier: *same
   instruction: *same
   dendrite_join: *same
+  learning_instruction: *same
 barrier: {one_tile_ns: 10.0, all_tiles_ns: 40.0, tiles: 4, source: "assumed: for tests"}
 static_power: {mw: 1.0, source: "assumed: for tests"}
 host: {ports: [0], source: "assumed: for tests"}
 management: {cores: 0, source: "assumed: for tests"}
 microcode: {instructions: 64, state_bytes: 256, payload_bits: 32, source: "assumed: for tests"}
+learning: {instructions: 32, post_factors: true, accumulator_limits: {minimum: -32769, maximum: 32767}, mixed_weight_limits: {minimum: -256, maximum: 255}, tag_limits: {minimum: -257, maximum: 255}, source: "assumed: for tests"}
 """

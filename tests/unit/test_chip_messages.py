@@ -63,14 +63,16 @@ costs:
   barrier: *same
   instruction: *same
   dendrite_join: *same
+  learning_instruction: *same
 barrier: {one_tile_ns: 10.0, all_tiles_ns: 40.0, tiles: 4, source: "assumed: for tests"}
 static_power: {mw: 1.0, source: "assumed: for tests"}
 host: {ports: [0], source: "assumed: for tests"}
 management: {cores: 0, source: "assumed: for tests"}
 microcode: {instructions: 64, state_bytes: 256, payload_bits: 32, source: "assumed: for tests"}
+learning: {instructions: 32, post_factors: true, accumulator_limits: {minimum: -32769, maximum: 32767}, mixed_weight_limits: {minimum: -256, maximum: 255}, tag_limits: {minimum: -257, maximum: 255}, source: "assumed: for tests"}
 """
 
-TOP = "format, name, description, source, clock, mesh, core, microcode, synapses, arithmetic, costs, barrier, static_power, host, management"
+TOP = "format, name, description, source, clock, mesh, core, microcode, synapses, learning, arithmetic, costs, barrier, static_power, host, management"
 MESH = "width, height, cores_per_tile, flit_bits, header_bits, virtual_channels, buffer_flits, routing_delay_cycles, speculative, allocator, allocator_iterations, wait_for_tail_credit, credit_delay_cycles, link_latency_cycles, input_queue_packets, multicast, source"
 CORE = "neurons, synapse_memory_bits, axons_in, axons_out, accumulator_entries, models, source"
 
@@ -197,14 +199,14 @@ MISTAKES = {
         ],
     },
     "ports: [0]": {
-        "ports: [4]": ["60:15: host.ports: 4 is off the mesh; allowed: 0 to 3"],
-        "ports: []": ["60:15: host.ports: the list is empty; allowed: one or more of: 0 to 4095"],
-        "ports: [0, 0]": ["60:15: host.ports: 0 is given more than once; write each once"],
+        "ports: [4]": ["61:15: host.ports: 4 is off the mesh; allowed: 0 to 3"],
+        "ports: []": ["61:15: host.ports: the list is empty; allowed: one or more of: 0 to 4095"],
+        "ports: [0, 0]": ["61:15: host.ports: 0 is given more than once; write each once"],
         "ports: [0, x, -1]": [
-            "60:19: host.ports[1]: 'x' is not a whole number; allowed: 0 to 4095",
-            "60:22: host.ports[2]: -1 is out of range; allowed: 0 to 4095",
+            "61:19: host.ports[1]: 'x' is not a whole number; allowed: 0 to 4095",
+            "61:22: host.ports[2]: -1 is out of range; allowed: 0 to 4095",
         ],
-        "ports: 0": ["60:15: host.ports: 0 is not a list; allowed: one or more of: 0 to 4095"],
+        "ports: 0": ["61:15: host.ports: 0 is not a list; allowed: one or more of: 0 to 4095"],
     },
     "format: 1": {
         "format: 2": ["1:9: format: 2 is out of range; allowed: 1"],
@@ -284,7 +286,7 @@ MISTAKES = {
     },
     "all_tiles_ns: 40.0": {
         "all_tiles_ns: 4.0": [
-            "58:44: barrier.all_tiles_ns: 4.0 is less than barrier.one_tile_ns; allowed: 10.0 or more"
+            "59:44: barrier.all_tiles_ns: 4.0 is less than barrier.one_tile_ns; allowed: 10.0 or more"
         ],
     },
     "hop_ns: *same": {
@@ -314,7 +316,7 @@ MISTAKES = {
         ],
     },
     "management: {cores: 0": {
-        "width: 3\n? [a]\n: 1\nmanagement: {cores: 0": ["62:3: a list cannot be a key"],
+        "width: 3\n? [a]\n: 1\nmanagement: {cores: 0": ["63:3: a list cannot be a key"],
     },
 }
 
