@@ -5,8 +5,10 @@ import numpy as np
 from emulator.arguments import require_kind, whole
 from emulator.chip import Chip
 from emulator.compiler.partition import check_mapping, partition
+from emulator.compiler.plastic import check_epochs, with_clamped
 from emulator.compiler.quantize import Quantised, quantise
 from emulator.compiler.route import place, route
+from emulator.compiler.storage import delay_reach
 from emulator.errors import CapacityError, ChipError, NetworkError
 from emulator.mapping import Mapping
 from emulator.network import Network
@@ -63,6 +65,7 @@ def compile_network(
         if mapping is not None:
             raise NetworkError("neurons_per_core cannot be given with a mapping")
         neurons_per_core = whole("neurons_per_core", neurons_per_core, 1, 65_536, NetworkError)
+    network = with_clamped(network, chip)
     _check_size(network, chip)
     quantised = quantise(network, chip)
     segments = (
@@ -70,6 +73,7 @@ def compile_network(
         if mapping is None
         else check_mapping(network, chip, mapping)
     )
+    check_epochs(network, chip, segments)
     placement = place(network, segments)
     tables = route(network, chip, quantised, placement)
     tables |= {"segments": placement.segments, "core_start": placement.core_start}
@@ -109,19 +113,21 @@ def _check_size(network: Network, chip: Chip) -> None:
 
 
 def _manifest(network: Network, chip: Chip, quantised: Quantised, seed: int) -> dict[str, object]:
+    learns = any(p.learning is not None for p in network.projections)
     return {
         "format": "emulator-program",
-        "version": 3,
+        "version": 4,
         "name": network.name,
         "chip": {
             "name": chip.name,
-            "fingerprint": chip.fingerprint(),
-            "function": chip.function(),
+            "fingerprint": chip.fingerprint(learns=learns),
+            "function": chip.function(learns=learns),
         },
         "seed": seed,
         "dt_ms": network.dt_ms,
         "max_delay_steps": max(
-            (int(np.max(p.delays, initial=0)) for p in network.projections), default=0
+            (delay_reach(p, chip, int(np.max(p.delays, initial=0))) for p in network.projections),
+            default=0,
         ),
         "populations": [
             {
@@ -132,6 +138,7 @@ def _manifest(network: Network, chip: Chip, quantised: Quantised, seed: int) -> 
                 "payload": None
                 if p.payload is None
                 else dict(zip(("low", "high"), p.payload, strict=True)),
+                "clamped_by": p.clamped_by,
             }
             for p in network.populations.values()
         ],
@@ -147,6 +154,7 @@ def _manifest(network: Network, chip: Chip, quantised: Quantised, seed: int) -> 
                 "weight_bits": p.weight_bits,
                 "n_synapses": len(p.pre),
                 "quantisation": quantised.reports[k],
+                "learning": None if p.learning is None else p.learning.described(),
             }
             for k, p in enumerate(network.projections)
         ],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emulator.chip import Chip
 from emulator.compiler.joined import check_joined, joined_group
-from emulator.compiler.storage import choose_format, row_words, rows_of
+from emulator.compiler.storage import choose_format, delay_reach, row_words, rows_of, weight_bits
 from emulator.errors import CapacityError, NetworkError
 from emulator.kernels.sorting import stable_order
 from emulator.mapping import Mapping, Segment
@@ -335,11 +335,12 @@ def _fit(
         pre, slot, here = arriving.on_core(runs)
         if not len(pre):
             continue
+        here = delay_reach(arriving.projection, chip, here)
         delay = max(delay, here)
         rows, lengths, consecutive = rows_of(pre, slot)
         top = int(slot.max())
         form = choose_format(
-            chip, arriving.projection.weight_bits, here, top, consecutive=consecutive
+            chip, weight_bits(arriving.projection, chip), here, top, consecutive=consecutive
         )
         if form is None:  # an index reaches every neuron of a core, so it can only be the format
             return None, (

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
+from emulator.compiler.plastic import learning_mistakes
 from emulator.compiler.weights import UNIT, chip_weights, mantissa_limit, weight_step
 from emulator.compiler.words import Cells, bound_model, model_mistakes, payload_mistakes, words_of
 from emulator.errors import NetworkError
@@ -53,7 +54,7 @@ def quantise(network: Network, chip: Chip) -> Quantised:
         if population.is_input:
             continue
         _population(network, population, chip, scales, result, mistakes)
-    mistakes += payload_mistakes(network, chip)
+    mistakes += payload_mistakes(network, chip) + learning_mistakes(network, chip)
     for projection in network.projections:
         _check_projection(projection, chip, mistakes)
         scale = scales.get(projection.target.name, 1.0)
@@ -68,7 +69,8 @@ def quantise(network: Network, chip: Chip) -> Quantised:
             )
         result.mantissas.append(mantissas)
         # A graded spike's weight keeps its bits: its product with the payload is what is scaled.
-        least = -6 if projection.source.payload is not None else 0
+        # A plastic weight keeps its bits while it learns.
+        least = -6 if _keeps_bits(projection) else 0
         result.shifts.append(6 + max(exponent, least))
         result.exponents.append(exponent)
         result.reports.append(report)
@@ -123,6 +125,11 @@ def _microcode(
         population, model, result.cells.get(population.name), mistakes
     )
     result.cells[population.name] = Cells.empty(population.size)
+
+
+def _keeps_bits(projection: Projection) -> bool:
+    """Whether a weight's bits below 64 units are kept: its product with a payload, or its sum, is what is scaled."""
+    return projection.source.payload is not None or projection.learning is not None
 
 
 def _largest_payload(projection: Projection) -> int:
@@ -281,7 +288,7 @@ def _register_weights(
 ) -> tuple[NDArray[np.int16], int, dict[str, Any] | None]:
     """Look weights up in a table of every mantissa there is; negative ones stand at its end."""
     exponent, policy = projection.weight_exp, chip.arithmetic.weight_policy
-    if projection.source.payload is not None and exponent < 0:
+    if _keeps_bits(projection) and exponent < 0:
         mantissas, exponent, report = _table(projection, min(exponent + 6, 0), policy)
         return mantissas, projection.weight_exp, report
     return _table(projection, exponent, policy)
@@ -349,7 +356,10 @@ def _sum_mistakes(network: Network, result: Quantised) -> list[str]:
             continue
         total = np.zeros(population.size)
         for k in into:
-            weight = np.abs(result.mantissas[k].astype(np.float64)) * 2.0 ** result.shifts[k]
+            weight = np.abs(result.mantissas[k].astype(np.float64))
+            if network.projections[k].learning is not None:
+                weight[:] = 256  # what it may learn
+            weight *= 2.0 ** result.shifts[k]
             weight *= largest[k]
             total += np.bincount(network.projections[k].post, weight, population.size)
         if total.max() >= 2**31:

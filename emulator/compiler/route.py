@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from emulator.chip import Chip
 from emulator.compiler.partition import placed_core, source_offsets
 from emulator.compiler.quantize import Quantised
-from emulator.compiler.storage import choose_format
+from emulator.compiler.storage import choose_format, delay_reach, weight_bits
 from emulator.errors import CapacityError
 from emulator.kernels.sorting import stable_order
 from emulator.mapping import Segment
@@ -168,8 +168,8 @@ class _Shape:
         for core in np.flatnonzero(self._top >= 0).tolist():
             form = choose_format(
                 chip,
-                projection.weight_bits,
-                int(self._delay[core]),
+                weight_bits(projection, chip),
+                delay_reach(projection, chip, int(self._delay[core])),
                 int(self._top[core]),
                 consecutive=bool(self._consecutive[core]),
             )

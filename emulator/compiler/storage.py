@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from emulator.chip import Chip
 from emulator.chip.schema import Synapses
+from emulator.network import Projection
 
 SPARSE, DENSE = 0, 1
+PLASTIC_BITS = {"mixed": 9, "exc": 8, "inh": 8}
+"""Bits of a weight that learns, by sign mode."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,20 @@ class Format:
 
     bits_per_synapse: int
     kind: int  # SPARSE or DENSE
+
+
+def weight_bits(projection: Projection, chip: Chip) -> int:
+    """Return the bits that a synapse's weight takes, and its tag."""
+    if projection.learning is None:
+        return projection.weight_bits
+    tag = chip.learning.tag_bits if projection.learning.has_tag else 0
+    return PLASTIC_BITS[projection.sign_mode] + tag
+
+
+def delay_reach(projection: Projection, chip: Chip, max_delay_steps: int) -> int:
+    """Return the largest delay that some of a projection's synapses can have: those that learn, any."""
+    learns = projection.learning is not None and projection.learning.moves_delays
+    return chip.synapses.max_delay_steps if learns else max_delay_steps
 
 
 def row_words(lengths: NDArray[Any], bits_per_synapse: Any, rules: Synapses) -> NDArray[np.int64]:

@@ -80,6 +80,8 @@ def _operands(model: Model, k: int, step: Step) -> Iterator[Mistake]:
             wrong = _number(model, k, what, step.n)
         if wrong:
             yield k, position, wrong
+    if step.op == Op.PROBE and PROBE not in {word.name for word in model.states}:
+        yield k, -1, f"PROBE needs the state word '{PROBE}', which is not declared"
     if step.op == Op.SPIKE and step.n != (step.a is not None):
         yield k, -1, "the encoding does not say whether it has a payload"
 

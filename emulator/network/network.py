@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emulator.errors import MicrocodeError, NetworkError
+from emulator.learning import Rule
 from emulator.microcode import PREFIX, Model, load_model, shipped_models
 from emulator.network.parameters import REAL, parameter, word_value
 from emulator.network.parts import Join, Population, Probe, Projection
@@ -223,6 +224,7 @@ class Network:
         delay: Any = 0,
         sign_mode: str = "mixed",
         weight_bits: int = 8,
+        learning: Rule | None = None,
         name: str | None = None,
     ) -> Projection:
         """Add synapses.
@@ -240,7 +242,10 @@ class Network:
         sign_mode : {"mixed", "exc", "inh"}
             Which signs the weights may have: mantissas -256..254 (even), 0..255, -255..0.
         weight_bits : int
-            Bits that the chip stores of a weight.
+            Bits that the chip stores of a weight that does not learn.
+        learning : Rule, optional
+            How the weights change while the network runs. Zeros of a matrix are synapses then, and the target may be
+            an input: its spikes are those of the target, and the weights act on nothing.
 
         Returns
         -------
@@ -259,9 +264,11 @@ class Network:
             taken = sum(p.name == name or p.name.startswith(f"{name}#") for p in self.projections)
             name = f"{name}#{taken + 1}" if taken else name
         try:
-            pre, post, values, delays = synapses(source.size, target.size, weights, delay)
+            pre, post, values, delays = synapses(
+                source.size, target.size, weights, delay, zeros=learning is not None
+            )
             mistakes = _connection_mistakes(
-                self, name, source, target, values, weight_exp, sign_mode, weight_bits
+                self, name, source, target, values, weight_exp, sign_mode, weight_bits, learning
             )
         except NetworkError as error:
             mistakes = [str(error)]
@@ -269,8 +276,9 @@ class Network:
             raise NetworkError("\n".join(f"projection '{name}': {mistake}" for mistake in mistakes))
         exponent = 0 if weight_exp is None else int(weight_exp)
         projection = Projection(
-            name, source, target, pre, post, values, delays, exponent, sign_mode, int(weight_bits)
-        )
+            name, source, target, pre, post, values, delays, exponent, sign_mode, int(weight_bits),
+            learning,
+        )  # fmt: skip
         self.projections.append(projection)
         return projection
 
@@ -382,6 +390,7 @@ def _connection_mistakes(
     weight_exp: object,
     sign_mode: str,
     weight_bits: object,
+    learning: object,
 ) -> list[str]:
     mistakes = [
         f"'{end.name}' belongs to another network"
@@ -390,8 +399,16 @@ def _connection_mistakes(
     ]
     if any(p.name == name for p in net.projections):
         mistakes.append("the network has one of this name already")
-    if target.is_input:
-        mistakes.append(f"'{target.name}' is an input and cannot be a target")
+    if not isinstance(learning, Rule | None):
+        mistakes.append(f"learning is {learning!r:.60}; it must be a Rule")
+    elif target.is_input and learning is None:
+        mistakes.append(
+            f"'{target.name}' is an input; it can be the target of learning synapses only"
+        )
+    elif target.is_input and values.dtype.kind == "f" and values.size:
+        mistakes.append(
+            f"weights are real values, but the input '{target.name}' has no threshold; give integers"
+        )
     if not (_is_int(weight_bits) and 1 <= weight_bits <= 8):  # type: ignore[operator]
         mistakes.append(f"weight_bits is {weight_bits!r}; allowed: 1 to 8")
     if not isinstance(sign_mode, str) or sign_mode not in WEIGHT_RANGE:

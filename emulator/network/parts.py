@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.learning import Rule
 from emulator.microcode import PREFIX, Model
 
 VARIABLES = ("spikes", "u", "v")
@@ -23,6 +24,9 @@ class Population:
     pack: bool = False
     program: Model | None = None  # in microcode; None: a native model, or an input
     payload: tuple[int, int] | None = None  # range of the payload of its spikes
+    clamped_by: str | None = (
+        None  # the input whose spikes it stands for, as the target of learning synapses
+    )
 
     @property
     def takes_lif_parameters(self) -> bool:
@@ -66,6 +70,7 @@ class Projection:
     weight_exp: int
     sign_mode: str
     weight_bits: int
+    learning: Rule | None = None
 
     @property
     def is_real(self) -> bool:

@@ -13,15 +13,15 @@ WEIGHT_RANGE = {"mixed": (-256, 254), "exc": (0, 255), "inh": (-255, 0)}
 
 
 def synapses(
-    n_pre: int, n_post: int, weights: Any, delay: Any
+    n_pre: int, n_post: int, weights: Any, delay: Any, *, zeros: bool = False
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any], NDArray[np.uint8] | int]:
-    """Return (pre, post, weights, delays), one entry a synapse."""
+    """Return (pre, post, weights, delays), one entry a synapse; `zeros` of a matrix are synapses, or not."""
     if isinstance(weights, Iterator):
         return _collected(n_pre, n_post, weights, delay)
     if hasattr(weights, "tocoo"):
         sparse = weights.tocoo()
         _require_shape("weights", sparse.shape, n_pre, n_post)
-        keep = sparse.data != 0
+        keep = (sparse.data != 0) | zeros
         pre, post, values = sparse.col[keep], sparse.row[keep], sparse.data[keep]
         delays = _delays_at(delay, pre, post, n_pre, n_post)
     elif isinstance(weights, tuple) and len(weights) == 3:
@@ -35,7 +35,7 @@ def synapses(
     else:
         dense = _array("weights", weights)
         _require_shape("weights", dense.shape, n_pre, n_post)
-        post, pre = np.nonzero(dense)
+        post, pre = np.nonzero(np.ones(dense.shape, bool) if zeros else dense)
         values = dense[post, pre]
         delays = _delays_at(delay, pre, post, n_pre, n_post)
     pre, post = _indices("pre", pre, n_pre), _indices("post", post, n_post)

@@ -16,8 +16,9 @@ def check_fit(program: Program, chip: Chip) -> None:
     Costs, latencies, clock and mesh may differ: they decide time and energy, not what is computed.
     """
     made_for = program.manifest["chip"]
-    if made_for["fingerprint"] != chip.fingerprint():
-        differences = list(_differences(made_for["function"], chip.function()))
+    if made_for["fingerprint"] != chip.fingerprint(learns=program.learns):
+        function = chip.function(learns=program.learns)
+        differences = list(_differences(made_for["function"], function))
         if len(differences) > SHOWN:
             differences[SHOWN:] = [f"and {len(differences) - SHOWN} more"]
         raise ProgramError(

@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emulator.errors import ProgramError
+from emulator.errors import LearningError, ProgramError
+from emulator.learning import TRACE_MAX, described_rule
 
 FORMAT = "emulator-program"
-VERSION = 3
+VERSION = 4
 NATIVE = ("lif",)
 """Neuron models that a kernel of their own runs."""
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -36,6 +37,7 @@ class _Population(_Part):
     model: Name
     is_input: bool
     payload: _Payload | None
+    clamped_by: Name | None
 
 
 class _Word(_Part):
@@ -66,6 +68,25 @@ class _Join(_Part):
     value: Name
 
 
+class _Trace(_Part):
+    impulse: float
+    tau: float
+
+
+class _Learning(_Part):
+    """A learning rule; what it says is checked where it is read."""
+
+    dw: str | None
+    dt: str | None
+    dd: str | None
+    x1: _Trace | None
+    x2: _Trace | None
+    y1: _Trace | Name | None
+    y2: _Trace | Name | None
+    y3: _Trace | Name | None
+    epoch: int
+
+
 class _Projection(_Part):
     name: Name
     source: Name
@@ -75,6 +96,7 @@ class _Projection(_Part):
     weight_bits: Annotated[int, Field(ge=1, le=8)]
     n_synapses: Count
     quantisation: dict[str, Any] | None
+    learning: _Learning | None
 
 
 class _Probe(_Part):
@@ -85,7 +107,7 @@ class _Probe(_Part):
 
 class _Manifest(_Part):
     format: Literal["emulator-program"]
-    version: Literal[3]
+    version: Literal[4]
     name: Name
     chip: _Chip
     seed: int
@@ -138,6 +160,7 @@ def _dangling(model: _Manifest) -> list[str]:
             mistakes.append(
                 f"projection '{projection.name}' ends at the input '{projection.target}'"
             )
+    mistakes += _wrong_learning(model, {p.name: p for p in model.populations})
     mistakes += _unknown_words(model, {p.name: p for p in model.populations})
     for probe in model.probes:
         size = sizes.get(probe.population)
@@ -147,6 +170,33 @@ def _dangling(model: _Manifest) -> list[str]:
             mistakes.append(
                 f"a probe of '{probe.population}' names neuron {max(probe.neurons)} of {size}"
             )
+    return mistakes
+
+
+def _wrong_learning(model: _Manifest, populations: dict[str, _Population]) -> list[str]:
+    """Find rules that are none, words that supply nothing, and stand-ins of inputs that do not exist."""
+    programs, mistakes = {m.name: m for m in model.models}, []
+    for population in model.populations:
+        clamp = populations.get(population.clamped_by or "")
+        if population.clamped_by is not None and (
+            clamp is None or not clamp.is_input or clamp.size != population.size
+        ):
+            mistakes.append(f"population '{population.name}' stands for no input of its size")
+    for projection in model.projections:
+        if projection.learning is None or projection.target not in populations:
+            continue
+        try:
+            rule = described_rule(projection.learning.model_dump())
+        except LearningError as error:
+            mistakes.append(f"projection '{projection.name}': {str(error).splitlines()[0]}")
+            continue
+        own = programs.get(populations[projection.target].model)
+        words = {} if own is None else {w.name: w for w in own.states}
+        mistakes += [
+            f"projection '{projection.name}': {trace} is '{name}', no state word of 0 to 127"
+            for trace, name in rule.supplied.items()
+            if name not in words or words[name].low < 0 or words[name].high > TRACE_MAX
+        ]
     return mistakes
 
 

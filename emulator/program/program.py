@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.learning import Rule, described_rule
 from emulator.microcode import Model, Word, decoded
 from emulator.program import container
 from emulator.program.manifest import check_manifest
@@ -126,6 +127,27 @@ class Program:
     def max_delay_steps(self) -> int:
         """Largest synaptic delay."""
         return int(self.manifest["max_delay_steps"])
+
+    @cached_property
+    def rules(self) -> dict[int, Rule]:
+        """The learning rules by projection index; projections that do not learn have none."""
+        described = enumerate(p["learning"] for p in self.manifest["projections"])
+        return {k: described_rule(rule) for k, rule in described if rule is not None}
+
+    @property
+    def learns(self) -> bool:
+        """Whether any synapse learns."""
+        return bool(self.rules)
+
+    @cached_property
+    def learning_blocks(self) -> NDArray[np.int64]:
+        """Indices of the blocks that learn: one rule on one core each."""
+        return np.flatnonzero(np.isin(self.blocks[:, 1], list(self.rules)))
+
+    @property
+    def n_counts(self) -> int:
+        """What is counted in each step: a number for each segment, then one for each learning block."""
+        return len(self.segments) + len(self.learning_blocks)
 
     @cached_property
     def models(self) -> dict[str, Model]:
@@ -259,6 +281,21 @@ class Program:
         KeyError
             When no projection has this name.
         """
+        pre, post, place, block = self.synapse_places(name)
+        packed = self.synapses[place]
+        weight = (packed.view(np.int32) >> 23) << self.blocks[block, 2]
+        return pre, post, weight, (packed >> 16 & 63).astype(np.int32)
+
+    def synapse_places(
+        self, name: str
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+        """Return (pre, post, place in `synapses`, block) of a projection's synapses.
+
+        Raises
+        ------
+        KeyError
+            When no projection has this name.
+        """
         names = [p["name"] for p in self.manifest["projections"]]
         if name not in names:
             raise KeyError(f"no projection '{name}'; there are: {', '.join(names)}")
@@ -268,13 +305,11 @@ class Program:
         lengths = rows["length"].astype(np.int64)
         sources = np.searchsorted(self.row_start, chosen, side="right") - 1
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        packed = self.synapses[np.repeat(rows["start"].astype(np.int64), lengths) + within]
-        block = np.repeat(rows["block"], lengths)
-        core = self.blocks[block, 0]
-        weight = (packed.view(np.int32) >> 23) << self.blocks[block, 2]
-        delay = (packed >> 16 & 63).astype(np.int32)
-        post = self.source_neuron[self.shard_start[core] + (packed & 0xFFFF).astype(np.int32)]
-        return self.source_neuron[np.repeat(sources, lengths)], post, weight, delay
+        place = np.repeat(rows["start"].astype(np.int64), lengths) + within
+        block = np.repeat(rows["block"].astype(np.int64), lengths)
+        target = (self.synapses[place] & 0xFFFF).astype(np.int32)
+        post = self.source_neuron[self.shard_start[self.blocks[block, 0]] + target]
+        return self.source_neuron[np.repeat(sources, lengths)], post, place, block
 
     @cached_property
     def sha256(self) -> str:

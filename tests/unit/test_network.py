@@ -185,7 +185,7 @@ def test_several_mistakes_of_a_projection_come_at_once():
     found = message_of(net.connect, b, other, weights=ONES.T, weight_bits=True, weight_exp=-9)
     assert found.splitlines() == [
         "projection 'b->other': 'other' belongs to another network",
-        "projection 'b->other': 'other' is an input and cannot be a target",
+        "projection 'b->other': 'other' is an input; it can be the target of learning synapses only",
         "projection 'b->other': weight_bits is True; allowed: 1 to 8",
         "projection 'b->other': weight_exp is -9; allowed: -8 to 7",
     ]

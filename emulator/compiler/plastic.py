@@ -1,0 +1,125 @@
+"""What projections that learn ask of a chip, and the compartments that stand for clamped inputs."""
+
+from dataclasses import replace
+
+from emulator.chip import Chip
+from emulator.errors import LearningError, NetworkError
+from emulator.learning import compiled
+from emulator.mapping import Segment
+from emulator.network import Network, Population, Projection
+
+CLAMPED = ".clamped"
+"""How the compartments are called that stand for an input as a target: its name, and this."""
+LEAST_EXPONENT = -6
+Y_MAX = 127
+
+
+def with_clamped(network: Network, chip: Chip) -> Network:
+    """Return the network with compartments for each input that is a target: they hold its synapses, and never fire."""
+    targets = {p.target.name: p.target for p in network.projections if p.target.is_input}
+    if not targets:
+        return network
+    taken = [f"{name}{CLAMPED}" for name in targets if f"{name}{CLAMPED}" in network.populations]
+    if taken:
+        raise NetworkError(
+            f"population '{taken[0]}': the compartments of a clamped input would have this name; rename one"
+        )
+    threshold = {"vth_mant": 2**chip.arithmetic.threshold_bits - 1}
+    stand_ins = {
+        name: Population(f"{name}{CLAMPED}", p.size, "lif", threshold, clamped_by=name)
+        for name, p in targets.items()
+    }
+    copy = Network(network.name, dt_ms=network.dt_ms)
+    copy.populations = network.populations | {p.name: p for p in stand_ins.values()}
+    copy.projections = [
+        replace(p, target=stand_ins.get(p.target.name, p.target)) for p in network.projections
+    ]
+    copy.joins, copy.probes = list(network.joins), list(network.probes)
+    copy.assumptions = list(network.assumptions)
+    return copy
+
+
+def learning_mistakes(network: Network, chip: Chip) -> list[str]:
+    """Return why a chip cannot do what projections learn."""
+    return [
+        f"projection '{projection.name}': {line}"
+        for projection in network.projections
+        if projection.learning is not None
+        for line in _mistakes(projection, chip)
+    ]
+
+
+def _mistakes(projection: Projection, chip: Chip) -> list[str]:
+    rule, engine = projection.learning, chip.learning
+    assert rule is not None
+    if not engine.instructions:
+        return [
+            f"it learns; chip '{chip.name}' has no learning engine (learning.instructions is 0)"
+        ]
+    mistakes = []
+    try:
+        compiled(rule, engine)
+    except LearningError as error:
+        mistakes += str(error).splitlines()
+    if rule.epoch > engine.epoch_steps_max:
+        mistakes.append(
+            f"its epoch is {rule.epoch} steps; chip '{chip.name}' allows 1 to {engine.epoch_steps_max}"
+        )
+    used = sorted({"r0", "r1"} & rule.variables)
+    if used and not engine.rewards:
+        mistakes.append(f"its rule uses {', '.join(used)}; chip '{chip.name}' has no rewards")
+    if rule.moves_delays and not chip.synapses.max_delay_steps:
+        mistakes.append(
+            f"its rule changes delays; chip '{chip.name}' has no room for any (synapses.max_delay_steps is 0)"
+        )
+    if projection.weight_exp < LEAST_EXPONENT:
+        mistakes.append(
+            f"weight_exp is {projection.weight_exp}; weights that learn allow {LEAST_EXPONENT} to "
+            f"{chip.arithmetic.weight_exponent_max}"
+        )
+    low, high = engine.mixed_weight_limits.minimum, engine.mixed_weight_limits.maximum
+    values = projection.weights
+    if not projection.is_real and values.size and (values.min() < low or values.max() > high):
+        mistakes.append(
+            f"weights are {values.min()} to {values.max()}; chip '{chip.name}' lets them learn from {low} to {high}"
+        )
+    return mistakes + _supply_mistakes(projection, chip)
+
+
+def _supply_mistakes(projection: Projection, chip: Chip) -> list[str]:
+    assert projection.learning is not None
+    supplied, target = projection.learning.supplied, projection.target
+    if not supplied:
+        return []
+    if not chip.learning.post_factors:
+        return [
+            f"neuron programs supply {', '.join(supplied)}; chip '{chip.name}' does not allow it: learning.post_factors"
+        ]
+    words = {} if target.program is None else {w.name: w for w in target.program.states}
+    mistakes = []
+    for trace, name in supplied.items():
+        word = words.get(name)
+        if word is None:
+            known = ", ".join(words) or "none: it runs no microcode"
+            mistakes.append(f"{trace} is '{name}'; state words of '{target.name}' are: {known}")
+        elif word.low < 0 or word.high > Y_MAX:
+            mistakes.append(
+                f"{trace} is the word '{name}' of {word.low} to {word.high}; a factor has 0 to {Y_MAX}: declare it u7"
+            )
+    return mistakes
+
+
+def check_epochs(network: Network, chip: Chip, segments: list[Segment]) -> None:
+    """Raise NetworkError where the rules of one core have different epochs: a core has one."""
+    epochs: dict[int, dict[int, str]] = {}
+    for name, _, _, core in segments:
+        for projection in network.projections:
+            if projection.target.name == name and projection.learning is not None:
+                epochs.setdefault(core, {}).setdefault(projection.learning.epoch, projection.name)
+    for core, found in epochs.items():
+        if len(found) > 1:
+            each = ", ".join(f"'{name}' {epoch}" for epoch, name in found.items())
+            raise NetworkError(
+                f"core {core}: its projections learn with epochs of different length ({each} steps); a core of chip "
+                f"'{chip.name}' has one"
+            )
