@@ -17,6 +17,12 @@ RATE_ENCODER: Final = 1
 NEURONS: Final = 2
 """Stream of neuron programs, which `ext/microcode.pyx` draws from; a draw is numbered as it stands in the program."""
 
+TRACES: Final = 3
+"""Stream of the keys with which traces are rounded, `ext/traces.pyx`; the id is twice the projection's number, plus 1
+for traces of the target."""
+SYNAPSES: Final = 4
+"""Stream of the keys with which plastic synapses are rounded, `ext/learning.pyx`; the id is the projection's number."""
+
 _MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], np.uint64)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)

@@ -12,13 +12,18 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from emulator.kernels.dendrite cimport pass_on
+from emulator.kernels.fired cimport list_fired
+from emulator.kernels.learning cimport Learning, visit
 from emulator.kernels.meeting cimport meet, meeting_t, now_ns
 from emulator.kernels.microcode cimport Instruction, Lanes, Microcode, Watch, run_microcode
 from emulator.kernels.neuron_lif cimport lif_update
 from emulator.kernels.state cimport (
     Accumulators, Arithmetic, Block, Compartments, Join, Row, Segment, Synapses,
 )
+from emulator.kernels.plasticity cimport Plasticity
 from emulator.kernels.synapse cimport Sorter, deliver, deliver_graded, deliver_sorted
+from emulator.kernels.traces cimport ends_epoch, follow, mark, reward, supply
+from emulator.kernels.worker cimport Worker
 
 cdef enum:
     CACHED_SYNAPSES = 1 << 18      # of which all rows are quickly at hand in any order
@@ -32,44 +37,6 @@ BLOCK = np.asarray(<Block[:1]> &_block).dtype
 INSTRUCTION = np.asarray(<Instruction[:1]> &_instruction).dtype
 JOIN = np.asarray(<Join[:1]> &_join).dtype
 SEGMENT = np.asarray(<Segment[:1]> &_segment).dtype
-
-
-cdef struct Worker:
-    int32_t first_core
-    int32_t stop_core
-    int32_t first_segment
-    int32_t stop_segment
-    int64_t first_compartment
-    int64_t n_events
-    int64_t n_overflows
-    int32_t overflow_segment      # where a strict run stopped, or -1
-    int32_t first_u_probe
-    int32_t stop_u_probe
-    int32_t first_v_probe
-    int32_t stop_v_probe
-    int32_t first_word_probe
-    int32_t stop_word_probe
-    int64_t[2] n_spikes           # of the even and the odd step
-    Sorter sorter
-    Lanes *lanes                  # of the interpreter, where there is microcode
-
-
-cdef int64_t list_fired(const uint8_t *fired, int64_t first, int64_t n_cells, uint32_t *spikes) noexcept nogil:
-    """Write first + the index of each set byte, ascending; return how many there are."""
-    cdef int64_t i = 0, n = 0
-    cdef uint64_t[8] line
-    cdef int k, j
-    while i < n_cells:                     # the bytes after the last are zero
-        memcpy(line, fired + i, 64)
-        if line[0] | line[1] | line[2] | line[3] | line[4] | line[5] | line[6] | line[7]:
-            for k in range(8):
-                if line[k]:
-                    for j in range(8 * k, 8 * k + 8):
-                        if fired[i + j]:
-                            spikes[n] = <uint32_t>(first + i + j)
-                            n += 1
-        i += 64
-    return n
 
 
 cdef class Machine:
@@ -88,6 +55,8 @@ cdef class Machine:
         What compartments pass to others of their core before these are advanced, by segment.
     graded : bool
         Whether any source sends payloads.
+    learning : Learning, optional
+        The plastic synapses.
     core_start : ndarray of int32, (n_cores + 1,)
         First compartment of each core.
     core_ranges : sequence of (first, stop)
@@ -117,6 +86,8 @@ cdef class Machine:
     cdef int64_t[::1] first_word   # (n_segments + 1,)  of each segment, where probes count its words from
     cdef Watch watch
     cdef uint32_t[2] seed
+    cdef Plasticity *plastic       # or NULL
+    cdef int32_t[:, ::1] rewards
     cdef bint graded
     cdef int32_t[:, ::1] payload   # (n_workers, compartments of the largest segment), of those that fired
     cdef int32_t[:, ::1] payloads  # (2, n) as spikes, where they have any
@@ -144,6 +115,7 @@ cdef class Machine:
     def __init__(
         self, dict tables, dict rules, const int32_t[::1] core_start, core_ranges,
         int64_t cached_synapses=CACHED_SYNAPSES, int64_t sorted_rows=SORTED_ROWS, microcode=None, bint graded=False,
+        Learning learning=None,
     ):
         cdef int32_t[::1] u = tables["u"], v = tables["v"]
         cdef uint8_t[::1] left = tables["refractory_left"]
@@ -157,8 +129,9 @@ cdef class Machine:
         cdef Py_ssize_t n = u.shape[0]
         self._keep = (
             u, v, left, u_retain, v_retain, bias, threshold, refractory, row_start, packed, rows, blocks,
-            accumulators,
+            accumulators, learning,
         )
+        self.plastic = NULL if learning is None else &learning.plasticity
         self.segments = tables["segments"]
         self.spikes = np.zeros((2, n + 1), np.uint32)
         self.n_sources = row_start.shape[0] - 1
@@ -246,6 +219,8 @@ cdef class Machine:
     def seed_with(self, uint64_t seed):
         """Set the seed of the random bits."""
         self.seed[0], self.seed[1] = <uint32_t> (seed & 0xFFFFFFFF), <uint32_t> (seed >> 32)
+        if self.plastic != NULL:
+            self.plastic.seed[0], self.plastic.seed[1] = self.seed[0], self.seed[1]
 
     def look_at(self, int64_t compartment, int32_t[:, ::1] rows):
         """Note every instruction of one compartment in rows (n_instructions, 3); -1: of none."""
@@ -285,13 +260,15 @@ cdef class Machine:
         int64_t[::1] spike_start,     # OUT  (n_steps + 1,)  into spike_source
         int32_t[::1] input_payload,   # IN   as input_source where the machine is graded
         int32_t[::1] spike_payload,   # OUT  as spike_source where the machine is graded
-        uint32_t[:, ::1] active,      # OUT  (n_steps, n_segments)  active compartments, or instructions executed
+        uint32_t[:, ::1] active,      # OUT  (n_steps, n_segments + n_learning_blocks)  active compartments, or
+                                      #      instructions executed; then plastic synapses visited
         int32_t[::1] u_probe,         # IN   (n_u,)  compartments, ascending
         int32_t[:, ::1] u_rows,       # OUT  (n_steps, n_u)
         int32_t[::1] v_probe,         # IN   (n_v,)  compartments, ascending
         int32_t[:, ::1] v_rows,       # OUT  (n_steps, n_v)
         int64_t[::1] word_probe,      # IN   (n_w,)  words of microcode, ascending
         int32_t[:, ::1] word_rows,    # OUT  (n_steps, n_w)
+        int32_t[:, ::1] rewards,      # IN   (n_steps, 2)  where anything learns
         bint strict,
     ):
         """Set what the next chunk reads and writes. It ends early when spike_source may overflow."""
@@ -303,6 +280,7 @@ cdef class Machine:
         self.input_payload, self.spike_payload = input_payload, spike_payload
         self.u_probe, self.u_rows, self.v_probe, self.v_rows = u_probe, u_rows, v_probe, v_rows
         self.word_probe, self.word_rows = word_probe, word_rows
+        self.rewards = rewards
         self.capacity = spike_source.shape[0]
         self.strict = strict
         self.steps_done = 0
@@ -348,6 +326,13 @@ cdef class Machine:
             if k == 0:
                 self._record(t, parity, recorded)
             recorded += self._count(parity) + self.input_start[t + 1] - self.input_start[t]
+            if self.plastic != NULL and ends_epoch(self.plastic, self.step + t):
+                follow(self.plastic, self.step + t, k, self.n_workers)
+                meet(&self.meeting, self.n_workers)
+                visit(
+                    self.plastic, self.step + t, self.n_workers, self.workers[k].first_core,
+                    self.workers[k].stop_core, &self.active[t, self.segments.shape[0]],
+                )
             if k == 0:
                 self.steps_done = t + 1
         meet(&self.meeting, self.n_workers)
@@ -390,12 +375,30 @@ cdef class Machine:
                         if self.microcode[s].has_payload else 1
                     )
         worker.n_spikes[parity] = n_spikes
+        if self.plastic != NULL:
+            self._note(worker, worker_of, t, parity)
         for i in range(worker.first_u_probe, worker.stop_u_probe):
             self.u_rows[t, i] = self.cells.u[self.u_probe[i]]
         for i in range(worker.first_v_probe, worker.stop_v_probe):
             self.v_rows[t, i] = self.cells.v[self.v_probe[i]]
         for i in range(worker.first_word_probe, worker.stop_word_probe):
             self.word_rows[t, i] = self.words[self.word_probe[i]]
+
+    cdef void _note(self, Worker *worker, int worker_of, int64_t t, int parity) noexcept nogil:
+        """Tell the learning engine what fired, what neuron programs supply and what rewards there are."""
+        cdef int32_t s
+        mark(
+            self.plastic, &self.spikes[parity, worker.first_compartment], worker.n_spikes[parity], self.step + t
+        )
+        for s in range(worker.first_segment, worker.stop_segment):
+            supply(self.plastic, s, self.step + t)
+        if worker_of == 0:
+            reward(self.plastic, &self.rewards[t, 0])
+            if self.input_start[t + 1] > self.input_start[t]:
+                mark(
+                    self.plastic, &self.input_source[self.input_start[t]],
+                    self.input_start[t + 1] - self.input_start[t], self.step + t,
+                )
 
     cdef int _overflowed(self) noexcept nogil:
         cdef int k

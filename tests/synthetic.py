@@ -5,6 +5,7 @@ from itertools import groupby
 import numpy as np
 
 from emulator.chip import EVENTS, Chip
+from emulator.observe.learned import Learned
 from emulator.observe.records import HeldRecords, probed_neurons
 from emulator.observe.run import Run
 from emulator.program import ROW, Program
@@ -53,6 +54,14 @@ def make_chip(rng=None, **sections):
             "instructions": 1024,
             "state_bytes": 4096,
             "payload_bits": 32,
+            "source": SOURCE,
+        },
+        "learning": {
+            "instructions": 64,
+            "post_factors": True,
+            "accumulator_limits": {"minimum": -32769, "maximum": 32767},
+            "mixed_weight_limits": {"minimum": -256, "maximum": 255},
+            "tag_limits": {"minimum": -257, "maximum": 255},
             "source": SOURCE,
         },
         "synapses": {
@@ -124,7 +133,7 @@ def make_program(
     ]
     manifest = {
         "format": "emulator-program",
-        "version": 3,
+        "version": 4,
         "name": "synthetic",
         "chip": {"name": chip.name, "fingerprint": "0" * 64, "function": chip.function()},
         "seed": 0,
@@ -137,6 +146,7 @@ def make_program(
                 "model": "input" if i in inputs else "lif",
                 "is_input": i in inputs,
                 "payload": None,
+                "clamped_by": None,
             }
             for i, (name, size) in enumerate(zip(names, sizes, strict=True))
         ],
@@ -154,6 +164,7 @@ def make_program(
                     length for _, length, block in rows if list(blocks)[block][1] == index
                 ),
                 "quantisation": None,
+                "learning": None,
             }
             for index, (source, target, bits) in enumerate(projections)
         ],
@@ -221,6 +232,7 @@ def make_run(rng, program, chip, *, n_steps=20, rate=0.2, timing="analytic", sta
             step.astype(np.uint32),
             source.astype(np.uint32),
             rng.integers(0, segment_sizes + 1, (n_steps, len(segment_sizes)), np.uint32),
+            Learned(program, []),
             {
                 population: {
                     variable: rng.random((n_steps, len(neurons))) < rate

@@ -1,6 +1,10 @@
 """The engine: runs a program's function. It knows neither time, energy, YAML nor networks."""
 
 from emulator.engine.engine import MAX_THREADS, Chunk, Engine, Probed, ctrl_c
-from emulator.engine.inputs import Schedule, spike_schedule
+from emulator.engine.inputs import Schedule, reward_schedule, spike_schedule
+from emulator.engine.plastic import plastic_sizes
 
-__all__ = ["MAX_THREADS", "Chunk", "Engine", "Probed", "Schedule", "ctrl_c", "spike_schedule"]
+__all__ = [
+    "MAX_THREADS", "Chunk", "Engine", "Probed", "Schedule", "ctrl_c", "plastic_sizes", "reward_schedule",
+    "spike_schedule",
+]  # fmt: skip

@@ -20,6 +20,7 @@ from emulator.chip import Chip
 from emulator.engine.inputs import Schedule
 from emulator.engine.layout import in_large_pages, large_pages, visited_blocks, visited_rows
 from emulator.engine.loading import joins, microcode
+from emulator.engine.plastic import Plastic
 from emulator.errors import OverflowPolicyError, RunError
 from emulator.kernels.machine import SEGMENT, Machine
 from emulator.program import Program
@@ -38,9 +39,8 @@ class Chunk:
     spike_start: NDArray[np.int64]  # (n_steps + 1,) where the spikes of each step begin
     spike_source: NDArray[np.uint32]  # (n_spikes,) ascending in each step
     spike_payload: NDArray[np.int32]  # (n_spikes,) where a program has payloads, or empty
-    active: NDArray[
-        np.uint32
-    ]  # (n_steps, n_segments) active compartments, or instructions executed
+    # (n_steps, n_counts) of segments: active compartments, or instructions executed; then plastic synapses visited
+    active: NDArray[np.uint32]
     u: NDArray[np.int32]  # (n_steps, n_u_probes)
     v: NDArray[np.int32]  # (n_steps, n_v_probes)
     words: NDArray[np.int32]  # (n_steps, n_word_probes)
@@ -85,13 +85,18 @@ class Engine:
             "words": large_pages(program.words.shape, np.int32),
         }
         self.state["words"][:] = program.words
+        self.plastic = Plastic(program, chip, self.state["words"]) if program.learns else None
+        if self.plastic is not None:
+            self.state |= self.plastic.state
         constant = ("u_retain", "v_retain", "bias", "threshold", "refractory")
         row_start, rows = visited_rows(program)
         self.tables = self.state | {name: getattr(program, name) for name in constant}
         self.tables |= {
             "row_start": row_start,
             "rows": in_large_pages(rows),
-            "synapses": in_large_pages(program.synapses),
+            "synapses": in_large_pages(program.synapses)
+            if self.plastic is None
+            else self.plastic.synapses,
             "blocks": visited_blocks(program),
             "segments": self._segments(),
             "joins": joins(program),
@@ -104,10 +109,19 @@ class Engine:
             self._teams[1],
             microcode=microcode(program, self.state["words"]),
             graded=program.is_graded,
+            learning=None if self.plastic is None else self.plastic.learning,
         )
 
     def reset(self) -> None:
         """Restore the state of the freshly loaded program."""
+        self.rest()
+        if self.plastic is not None:
+            self.plastic.reset()
+
+    def rest(self) -> None:
+        """Restore the state of the neurons; synapses keep what they learned, and their traces are zero."""
+        if self.plastic is not None:
+            self.plastic.rest()
         self.state["u"][:] = self.program.u_init
         self.state["v"][:] = self.program.v_init
         self.state["refractory_left"][:] = self.program.refractory_init
@@ -159,15 +173,21 @@ class Engine:
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return a copy of everything that a run changes, as `restore` takes it."""
         step = np.array([self.machine.step], np.int64)
-        return {name: array.reshape(-1).copy() for name, array in self.state.items()} | {
-            "step": step
-        }
+        words = {} if self.plastic is None else {"plastic": self.plastic.words}
+        copies = {name: array.reshape(-1).copy() for name, array in self.state.items()}
+        return copies | words | {"step": step}
 
     def restore(self, snapshot: dict[str, NDArray[Any]]) -> None:
         """Go back to a snapshot of this program, whatever the number of threads was."""
         for name, array in self.state.items():
             array.reshape(-1)[:] = snapshot[name]
+        if self.plastic is not None:
+            self.plastic.set_words(snapshot["plastic"])
         self.machine.step = int(snapshot["step"][0])
+
+    def learned(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return a copy of what each projection has learned, by name; nothing where none learns."""
+        return {} if self.plastic is None else self.plastic.learned()
 
     def run(
         self,
@@ -180,7 +200,7 @@ class Engine:
         first_step: int = 0,
         strict: bool = False,
         reset_every: int | None = None,
-        pause_every: int | None = None,
+        pause_every: tuple[int | None, ...] = (),
         stop: threading.Event | None = None,
     ) -> int:
         """Advance from `first_step` to `n_steps`, or until `stop` is set, and return the steps done in all.
@@ -202,9 +222,9 @@ class Engine:
         strict : bool
             Raise when a sum wrapped around.
         reset_every : int, optional
-            Reset the state before every so many steps, the first included.
-        pause_every : int, optional
-            End a chunk after every so many steps.
+            Reset the neurons before every so many steps, the first included.
+        pause_every : tuple of int or None
+            End a chunk after every so many steps of each.
         stop : threading.Event, optional
             Looked at between chunks.
 
@@ -220,10 +240,10 @@ class Engine:
         with ThreadPoolExecutor(max(1, self.threads - 1)) as pool:
             while done < n_steps and not (stop is not None and stop.is_set()):
                 n = min(chunk_steps, n_most, n_steps - done)
-                for every in filter(None, (reset_every, pause_every)):
+                for every in filter(None, (reset_every, *pause_every)):
                     n = min(n, every - done % every)
                 if reset_every is not None and done % reset_every == 0:
-                    self.reset()
+                    self.rest()
                 self.machine.divide(self._teams[team.choose()])
                 start = perf_counter()
                 chunk = self._chunk(pool, done, n, schedule, spike_buffer, probed, strict)
@@ -246,8 +266,11 @@ class Engine:
         probed: Probed,
         strict: bool,
     ) -> Chunk:
-        start, source, payload = schedule
-        active = np.zeros((n, len(self.program.segments)), np.uint32)
+        start, source, payload, _ = schedule
+        active = np.zeros((n, self.program.n_counts), np.uint32)
+        rewards = schedule.rewards[first : first + n]
+        if not len(rewards):
+            rewards = np.zeros((n if self.plastic is not None else 0, 2), np.int32)
         u, v, words = (np.empty((n, len(which)), np.int32) for which in probed)
         payloads = np.empty(len(spike_buffer) if self.program.is_graded else 0, np.int32)
         spike_start = np.zeros(n + 1, np.int64)
@@ -266,6 +289,7 @@ class Engine:
             v,
             probed.words,
             words,
+            np.ascontiguousarray(rewards),
             strict,
         )
         others = [pool.submit(self.machine.work, k) for k in range(1, self.machine.n_workers)]
@@ -308,7 +332,7 @@ class Engine:
         )
 
     def _most_steps(self, n_probes: int) -> int:
-        return max(1, CHUNK_BYTES // (4 * (len(self.program.segments) + n_probes) + 16))
+        return max(1, CHUNK_BYTES // (4 * (self.program.n_counts + n_probes) + 16))
 
     def _rules(self) -> dict[str, int]:
         rules = self.chip.arithmetic

@@ -10,6 +10,10 @@ from emulator.arguments import shown
 from emulator.errors import NetworkError
 from emulator.program import Program
 
+NO_REWARDS = np.empty((0, 2), np.int32)
+REWARDS = ("r0", "r1")
+REWARD_RANGE = range(-128, 128)
+
 
 class Schedule(NamedTuple):
     """Input spikes: those of step t are source[start[t]:start[t + 1]], ascending, likewise their payload."""
@@ -17,6 +21,7 @@ class Schedule(NamedTuple):
     start: NDArray[np.int64]
     source: NDArray[np.uint32]
     payload: NDArray[np.int32]  # empty where the program has none
+    rewards: NDArray[np.int32] = NO_REWARDS  # (n_steps, 2), or empty where there are none
 
 
 def spike_schedule(
@@ -58,6 +63,51 @@ def spike_schedule(
     start = np.searchsorted(step[order], np.arange(n_steps + 1)).astype(np.int64)
     graded = order if program.is_graded else order[:0]
     return Schedule(start, source[order].astype(np.uint32), payload[graded].astype(np.int32))
+
+
+def reward_schedule(
+    program: Program, rewards: Mapping[str, ArrayLike] | None, n_steps: int
+) -> NDArray[np.int32]:
+    """Return the rewards r0 and r1 of each step, (n_steps, 2); empty where none are given.
+
+    Raises
+    ------
+    NetworkError
+        With every mistake.
+    """
+    if rewards is None:
+        return NO_REWARDS
+    if not isinstance(rewards, Mapping):
+        raise NetworkError(
+            f"rewards is {shown(rewards)}; it must be a mapping from 'r0' or 'r1' to an array"
+        )
+    used = set().union(*(rule.variables for rule in program.rules.values()))
+    table, mistakes = np.zeros((n_steps, 2), np.int32), []
+    for name, given in rewards.items():
+        values = _array(str(name), given)
+        if name not in REWARDS:
+            mistakes.append(f"rewards: there is no '{name}'; there are: r0, r1")
+        elif name not in used:
+            mistakes.append(f"rewards: no learning rule of program '{program.name}' uses {name}")
+        elif (
+            values.dtype.kind not in "iub"
+            or values.ndim > 1
+            or values.shape not in ((), (n_steps,))
+        ):
+            mistakes.append(
+                f"rewards: '{name}' is {values.dtype} of shape {values.shape}; it must be whole numbers, one or "
+                f"({n_steps},)"
+            )
+        elif values.size and not (values.min() in REWARD_RANGE and values.max() in REWARD_RANGE):
+            mistakes.append(
+                f"rewards: '{name}' is {values.min()} to {values.max()}; allowed: {REWARD_RANGE[0]} to "
+                f"{REWARD_RANGE[-1]}"
+            )
+        else:
+            table[:, REWARDS.index(name)] = values
+    if mistakes:
+        raise NetworkError("\n".join(mistakes))
+    return table
 
 
 def _array(name: str, values: ArrayLike) -> NDArray[Any]:

@@ -58,6 +58,11 @@ def visited_blocks(program: Program) -> NDArray[Any]:
     blocks["core"] = program.blocks[:, 0]
     blocks["first_compartment"] = program.shard_start[program.blocks[:, 0]]
     blocks["scale"] = 1 << program.blocks[:, 2]
+    populations = {p["name"]: p for p in program.manifest["populations"]}
+    targets = [populations[p["target"]] for p in program.manifest["projections"]]
+    is_clamped = np.array([target["clamped_by"] is not None for target in targets], bool)
+    if is_clamped.any():  # its spikes are given: weights act on nothing
+        blocks["scale"][is_clamped[program.blocks[:, 1]]] = 0
     return blocks
 
 

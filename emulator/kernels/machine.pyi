@@ -4,6 +4,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.kernels.learning import Learning
+
 BLOCK: np.dtype[Any]
 SEGMENT: np.dtype[Any]
 INSTRUCTION: np.dtype[Any]
@@ -33,6 +35,7 @@ class Machine:
         sorted_rows: int = ...,
         microcode: Sequence[tuple[Any, ...] | None] | None = ...,
         graded: bool = ...,
+        learning: Learning | None = ...,
     ) -> None: ...
     def seed_with(self, seed: int) -> None:
         """Set the seed of the random bits."""
@@ -59,6 +62,7 @@ class Machine:
         v_rows: NDArray[np.int32],
         word_probe: NDArray[np.int64],
         word_rows: NDArray[np.int32],
+        rewards: NDArray[np.int32],
         strict: bool,
     ) -> None: ...
     def work(self, k: int) -> None: ...

@@ -79,7 +79,7 @@ def execute(network, threads=1, chunks=None, **options):
         u, v = (np.zeros((n, len(neurons)), np.int32) for _ in range(2))
         machine.begin(
             n, start, source, buffer, spike_start, NO_WORD, NO_WORD, counts, everyone, u, everyone, v,
-            NO_WORD.astype(np.int64), np.zeros((n, 0), np.int32), False,
+            NO_WORD.astype(np.int64), np.zeros((n, 0), np.int32), np.zeros((0, 2), np.int32), False,
         )  # fmt: skip
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(machine.work, range(threads)))
@@ -193,6 +193,7 @@ def test_a_full_spike_buffer_ends_the_chunk_early():
         rows,
         none.astype(np.int64),
         rows,
+        np.zeros((0, 2), np.int32),
         False,
     )
     machine.work(0)

@@ -1,0 +1,1 @@
+"""Traces of spikes for learning: used by other kernels only."""

@@ -1,0 +1,25 @@
+"""What belongs to one worker of the run loop. Declarations only."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from emulator.kernels.microcode cimport Lanes
+from emulator.kernels.synapse cimport Sorter
+
+cdef struct Worker:
+    int32_t first_core
+    int32_t stop_core
+    int32_t first_segment
+    int32_t stop_segment
+    int64_t first_compartment
+    int64_t n_events
+    int64_t n_overflows
+    int32_t overflow_segment      # where a strict run stopped, or -1
+    int32_t first_u_probe
+    int32_t stop_u_probe
+    int32_t first_v_probe
+    int32_t stop_v_probe
+    int32_t first_word_probe
+    int32_t stop_word_probe
+    int64_t[2] n_spikes           # of the even and the odd step
+    Sorter sorter
+    Lanes *lanes                  # of the interpreter, where there is microcode
