@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from emulator.arguments import require_kind, shown, whole
 from emulator.chip import Chip
-from emulator.engine import MAX_THREADS, Engine, spike_schedule
+from emulator.engine import MAX_THREADS, Engine, plastic_sizes, reward_schedule, spike_schedule
 from emulator.errors import ChipError, ProgramError, RunError
 from emulator.observe.checkpoint import Plan, Standing
+from emulator.observe.learned import Learned
 from emulator.observe.records import Collector, probed_neurons
 from emulator.observe.run import Run
 from emulator.observe.writing import (
@@ -111,6 +112,16 @@ class Emulator:
         """
         self._engine.write(population, variable, values)
 
+    def weights(self, projection: str) -> NDArray[np.int32]:
+        """Return the weights of a projection as they are now, as mantissas, (post, pre); 0 where there is no synapse.
+
+        Raises
+        ------
+        KeyError
+            When there is no such projection.
+        """
+        return Learned(self.program, [(0, self._engine.learned())]).matrix(projection, "weights")
+
     def watch(
         self,
         population: str,
@@ -144,6 +155,8 @@ class Emulator:
         save_to: str | Path | None = None,
         force: bool = False,
         checkpoint_every: int | None = None,
+        weights_every: int | None = None,
+        rewards: Mapping[str, ArrayLike] | None = None,
     ) -> Run:
         """Advance the chip; a second call continues where the first ended.
 
@@ -162,8 +175,8 @@ class Emulator:
         strict : bool
             Raise when u wraps around; otherwise the chip's behaviour is kept and counted in `run.n_overflows`.
         reset_every : int, optional
-            Reset the state before every so many steps, the first included, so that samples of this length that follow
-            each other do not meet.
+            Reset the neurons before every so many steps, the first included, so that samples of this length that follow
+            each other do not meet. Synapses keep what they learned; their traces are zero again.
         progress : callable, optional
             Called with the number of steps done, every tenth of a second or so.
         keep_partial : bool
@@ -175,6 +188,11 @@ class Emulator:
         checkpoint_every : int, optional
             With `save_to`: keep the state after every so many steps, so that `resume_run` can go on after whatever
             ended the run. The folder is there from the first step on.
+        weights_every : int, optional
+            Keep weights, delays, tags and traces of plastic synapses after every so many steps, as
+            `run.recordings[projection]`.
+        rewards : mapping of "r0" or "r1" to array, optional
+            Rewards (steps,) of whole numbers, -128 to 127; a learning rule reads their sum over its epoch.
 
         Returns
         -------
@@ -192,19 +210,16 @@ class Emulator:
         """
         steps = whole("steps", steps, 0, MAX_STEPS, RunError)
         seed = whole("seed", seed, 0, 2**63 - 1, RunError)
-        if reset_every is not None:
-            reset_every = whole("reset_every", reset_every, 1, MAX_STEPS, RunError)
         if timing not in TIMING_MODES:
             raise RunError(f"timing is {shown(timing)}; allowed: {', '.join(TIMING_MODES)}")
-        if checkpoint_every is not None:
-            whole("checkpoint_every", checkpoint_every, 1, MAX_STEPS, RunError)
-            if save_to is None:
-                raise RunError(
-                    "checkpoint_every needs save_to: the folder in which checkpoints are"
-                )
+        _check_intervals(
+            self.program, save_to, reset_every=reset_every, checkpoint_every=checkpoint_every,
+            weights_every=weights_every,
+        )  # fmt: skip
         if save_to is None:
-            _check_memory(self.program, steps, timing)
+            _check_memory(self.program, steps, timing, weights_every)
         schedule = spike_schedule(self.program, inputs, steps)
+        schedule = schedule._replace(rewards=reward_schedule(self.program, rewards, steps))
         plan = Plan(
             steps=steps,
             timing=timing,
@@ -212,17 +227,20 @@ class Emulator:
             strict=strict,
             reset_every=reset_every,
             checkpoint_every=checkpoint_every,
+            weights_every=weights_every,
         )
         standing, chip, engine = Standing(), self.chip, self._engine
         if save_to is None:
-            collector = Collector(self.program)
+            collector = Collector(self.program, weights_every)
             session = Session(engine, chip, plan, schedule, standing, collector)
             if not session.advance(progress) and not keep_partial:
                 raise KeyboardInterrupt
             return session.run(collector.records())
         folder = Path(save_to)
         if checkpoint_every is None:
-            with new_run_folder(folder, self.program, chip, force=force) as writer:
+            with new_run_folder(
+                folder, self.program, chip, force=force, weights_every=weights_every
+            ) as writer:
                 session = Session(engine, chip, plan, schedule, standing, writer)
                 if not session.advance(progress) and not keep_partial:
                     raise KeyboardInterrupt
@@ -279,17 +297,32 @@ def _to_the_end(session: Session, writer: RunWriter, progress: Callable[[int], N
     return session.finish()
 
 
-def _check_memory(program: Program, steps: int, timing: TimingMode) -> None:
+def _check_intervals(program: Program, save_to: str | Path | None, **intervals: int | None) -> None:
+    """Refuse numbers of steps that are none, checkpoints without a folder, and weights where none are learned."""
+    for name, every in intervals.items():
+        if every is not None:
+            whole(name, every, 1, MAX_STEPS, RunError)
+    if intervals["checkpoint_every"] is not None and save_to is None:
+        raise RunError("checkpoint_every needs save_to: the folder in which checkpoints are")
+    if intervals["weights_every"] is not None and not program.learns:
+        raise RunError(f"weights_every: no synapse of program '{program.name}' learns")
+
+
+def _check_memory(
+    program: Program, steps: int, timing: TimingMode, weights_every: int | None
+) -> None:
     """Refuse a run whose records cannot be held in memory, before anything is made."""
     # What is recorded is held in chunks and then in one piece: twice 4 bytes for each value.
-    n_values = len(program.segments) + sum(
+    n_values = program.n_counts + sum(
         len(neurons) for probed in probed_neurons(program).values() for neurons in probed.values()
     )
     per_step = 8 * n_values + 8 + (0 if timing == "off" else 18)
+    if weights_every is not None:
+        per_step += sum(4 * size for size in plastic_sizes(program).values()) // weights_every
     room = int(MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     if steps * per_step > room:
         raise RunError(
             f"steps is {steps:,}: what is recorded takes {per_step:,} bytes a step, {steps * per_step / 1e9:,.1f} GB; "
             f"{room / 1e9:,.1f} GB of this machine may be used, which is enough for {room // per_step:,} steps: "
-            "make several runs that continue each other, or probe fewer neurons"
+            "make several runs that continue each other, or probe fewer neurons or less often"
         )

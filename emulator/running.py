@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from time import perf_counter
 
 from emulator.chip import Chip
 from emulator.engine import Chunk, Engine, Schedule, ctrl_c
 from emulator.observe.checkpoint import Plan, Standing
-from emulator.observe.records import Collector, Probes, Records
+from emulator.observe.records import Collector, Probes, Records, empty_part
 from emulator.observe.run import Run
 from emulator.observe.writing import RunWriter
 from emulator.timing import Timing, start_timing
@@ -80,10 +81,12 @@ class Session:
             def take(chunk: Chunk) -> None:
                 if timer is not None:
                     timer.submit(chunk.spike_start, chunk.spike_source, chunk.active)
-                self.keeper.add(self._probes.part(chunk))
+                step = chunk.first_step + len(chunk.active)
+                learned = ((step, self.engine.learned()),) if self._keeps(step) else ()
+                self.keeper.add(replace(self._probes.part(chunk), learned=learned))
                 standing.n_synaptic_events += chunk.n_synaptic_events
                 standing.n_overflows += chunk.n_overflows
-                standing.step = chunk.first_step + len(chunk.active)
+                standing.step = step
                 if plan.checkpoint_every and standing.step % plan.checkpoint_every == 0:
                     checkpoint()
                 if progress is not None:
@@ -98,15 +101,29 @@ class Session:
                 first_step=standing.step,
                 strict=plan.strict,
                 reset_every=plan.reset_every,
-                pause_every=plan.checkpoint_every,
+                pause_every=(plan.checkpoint_every, plan.weights_every),
                 stop=interrupted,
             )
             if plan.checkpoint_every and done < plan.steps:
                 checkpoint()
-            elif timer is not None:
+                return False
+            self._keep_last(done)
+            if timer is not None:
                 self._add_time(timer.take())
         standing.wall_seconds = before + perf_counter() - began
         return done == plan.steps
+
+    def _keeps(self, step: int) -> bool:
+        """Return whether the state of plastic synapses was asked for after so many steps."""
+        every = self.plan.weights_every
+        return bool(every and step % every == 0 and step and self.engine.plastic is not None)
+
+    def _keep_last(self, done: int) -> None:
+        """Keep the state in which plastic synapses end, unless it was asked for anyway."""
+        engine = self.engine
+        if engine.plastic is not None and not self._keeps(done):
+            part = empty_part(engine.program, done)
+            self.keeper.add(replace(part, learned=((done, engine.learned()),)))
 
     def _add_time(self, timed: Timing | None) -> None:
         earlier = self.standing.timing

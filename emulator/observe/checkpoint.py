@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emulator.engine import Schedule
+from emulator.engine import Schedule, plastic_sizes
 from emulator.errors import RunError
 from emulator.observe.parquet import read_columns, read_parts, write_columns
 from emulator.observe.tables import PARTS, STEPS
@@ -21,8 +21,9 @@ from emulator.program import Program
 from emulator.program.container import Kind, as_tensor, read, write
 from emulator.timing import CORE_ARRAYS, SUMS, Timing
 
-CHECKPOINT, INPUTS = "checkpoint.safetensors", "inputs.parquet"
-KIND = Kind("emulator-checkpoint", 2, "checkpoint", "start the run again", RunError)
+CHECKPOINT = "checkpoint.safetensors"
+INPUTS, REWARDS = "inputs.parquet", "rewards.parquet"
+KIND = Kind("emulator-checkpoint", 3, "checkpoint", "start the run again", RunError)
 STATE = {
     "u": "<i4",
     "v": "<i4",
@@ -31,6 +32,8 @@ STATE = {
     "words": "<i4",
     "step": "<i8",
 }
+PLASTIC = {"plastic": "<u4", "traces": "<u1", "tags": "<i2", "rewards": "<i4"}
+"""State of programs that learn."""
 
 
 class Plan(BaseModel):
@@ -44,6 +47,7 @@ class Plan(BaseModel):
     strict: bool
     reset_every: int | None = Field(default=None, ge=1)
     checkpoint_every: int | None = Field(default=None, ge=1)
+    weights_every: int | None = Field(default=None, ge=1)
 
 
 class _Timed(BaseModel):
@@ -162,9 +166,11 @@ def read_checkpoint(folder: Path, program: Program) -> tuple[Plan, Standing, int
         "words": len(program.words),
         "step": 1,
         "spikes_per_source": program.n_sources,
-        "active_per_segment": len(program.segments),
+        "active_per_segment": program.n_counts,
     }
-    dtypes = STATE | {"spikes_per_source": "<i8", "active_per_segment": "<i8"}
+    sizes |= plastic_sizes(program)
+    kept = STATE | (PLASTIC if program.learns else {})
+    dtypes = kept | {"spikes_per_source": "<i8", "active_per_segment": "<i8"}
     arrays = {}
     for name, size in sizes.items():
         array = tensors.get(name)
@@ -179,7 +185,7 @@ def read_checkpoint(folder: Path, program: Program) -> tuple[Plan, Standing, int
             n_overflows=manifest.n_overflows,
             wall_seconds=manifest.wall_seconds,
             timing=_timing(path, manifest, tensors),
-            state={name: arrays[name] for name in STATE},
+            state={name: arrays[name] for name in kept},
             spikes_per_source=arrays["spikes_per_source"],
             active_per_segment=arrays["active_per_segment"],
         ),
@@ -222,6 +228,9 @@ def write_inputs(folder: Path, schedule: Schedule) -> None:
     step = np.repeat(np.arange(len(start) - 1, dtype=np.uint32), np.diff(start))
     payload = schedule.payload if len(schedule.payload) else np.ones(len(step), np.int32)
     write_columns(folder / INPUTS, {"step": step, "source": schedule.source, "payload": payload})
+    if len(schedule.rewards):
+        r0, r1 = np.ascontiguousarray(schedule.rewards.T)
+        write_columns(folder / REWARDS, {"r0": r0, "r1": r1})
 
 
 def read_inputs(path: Path, program: Program, steps: int) -> Schedule:
@@ -244,4 +253,12 @@ def read_inputs(path: Path, program: Program, steps: int) -> Schedule:
         raise RunError(f"{path}: these are not input spikes of program '{program.name}'")
     start = np.searchsorted(step, np.arange(steps + 1)).astype(np.int64)
     payload = table["payload"].copy() if program.is_graded else np.empty(0, np.int32)
-    return Schedule(start, source, payload)
+    rewards = np.empty((0, 2), np.int32)
+    if (path.parent / REWARDS).exists():
+        given = read_columns(path.parent / REWARDS, r0="int32", r1="int32")
+        rewards = np.stack([given["r0"], given["r1"]], axis=1)
+        if len(rewards) != steps:
+            raise RunError(
+                f"{path.parent / REWARDS}: it has {len(rewards)} lines for {steps} steps"
+            )
+    return Schedule(start, source, payload, rewards)

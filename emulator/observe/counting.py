@@ -17,6 +17,7 @@ from emulator.observe.counters import CHIP, CODE, Counters
 from emulator.program import Program
 from emulator.timing.traffic import (
     flits_per_packet,
+    instructions_per_visit,
     row_words,
     source_cores,
     source_flits,
@@ -41,8 +42,9 @@ def count_events(
         Where: its mesh and synapse storage decide hops, flits and memory words.
     spikes_per_source : (n_sources,) int64
         How often each source fired, in the order of the program's sources.
-    active_per_segment : (n_segments,) int64
-        Compartments of each segment that were active, or instructions it executed, summed over the steps.
+    active_per_segment : (n_counts,) int64
+        Compartments of each segment that were active, or instructions it executed, summed over the steps; then
+        synapses that each learning block visited.
     n_steps : int
         How many steps.
 
@@ -59,7 +61,9 @@ def count_events(
             f"the program uses core {program.n_cores - 1}"
         )
     lines = _Lines()
-    _count_neurons(lines, program, spikes_per_source, active_per_segment, n_steps)
+    n_segments = len(program.segments)
+    _count_neurons(lines, program, spikes_per_source, active_per_segment[:n_segments], n_steps)
+    _count_learning(lines, program, chip, active_per_segment[n_segments:])
     flits = source_flits(program, chip) if program.is_graded else flits_per_packet(chip)
     places = source_cores(program), source_tiles(program, chip), flits
     for fired in _parts(program, np.flatnonzero(spikes_per_source)):
@@ -115,6 +119,21 @@ def _count_neurons(
     lines.add("neuron_spike", core, population, spikes)
     lines.add("instruction", core, population, np.where(programmed, active_per_segment, 0))
     lines.add("dendrite_join", core, population, joins * size * n_steps)
+
+
+def _count_learning(lines: _Lines, program: Program, chip: Chip, visits: Ints) -> None:
+    """Count micro-instructions: they belong to the target population, on its cores."""
+    if not program.learns:
+        return
+    blocks = program.blocks[program.learning_blocks]
+    targets = [program.population_index[p["target"]] for p in program.manifest["projections"]]
+    each = instructions_per_visit(program, chip)
+    lines.add(
+        "learning_instruction",
+        blocks[:, 0],
+        np.array(targets, np.int64)[blocks[:, 1]],
+        visits * each,
+    )
 
 
 def _parts(program: Program, fired: Ints) -> list[Ints]:

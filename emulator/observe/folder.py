@@ -7,6 +7,7 @@ spikes.parquet       step, population, neuron: every spike, inputs included; pay
 active.parquet       step, segment, population, core, active: compartments that were active; instructions executed
 counters.parquet     core, population, event, count; core -1 and an empty population are the chip
 timing.parquet       step, cycles, bottleneck; with timing_cores, timing_links and timing_latency.parquet
+visits.parquet       step, block, projection, core, visits: of plastic synapses; with learned and traces.parquet
 recordings_P.parquet step, neuron, and a column for each variable probed in population P
 
 A run that has checkpoints and is not finished has checkpoint.safetensors, inputs.parquet and the parts of its tables
@@ -29,13 +30,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from emulator.chip import Chip, chip_from_json
 from emulator.errors import EmulatorError, RunError
 from emulator.observe import tables
-from emulator.observe.checkpoint import CHECKPOINT, INPUTS
+from emulator.observe.checkpoint import CHECKPOINT, INPUTS, REWARDS
+from emulator.observe.learned_tables import read_learned
 from emulator.observe.records import HeldRecords
 from emulator.observe.run import Run
 from emulator.program import Program
 
 FORMAT: Literal["emulator-run"] = "emulator-run"
-VERSION: Literal[2] = 2
+VERSION: Literal[3] = 3
 MANIFEST, CHIP, PROGRAM = "manifest.json", "chip.json", "program.safetensors"
 UNFINISHED = {"format": FORMAT, "version": VERSION, "status": "unfinished"}
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -68,10 +70,11 @@ class Manifest(_Part):
     """The contents of manifest.json."""
 
     format: Literal["emulator-run"]
-    version: Literal[2]
+    version: Literal[3]
     status: Literal["complete", "interrupted"]
     n_steps: Count
     steps_asked: Count | None
+    weights_every: Annotated[int, Field(ge=1)] | None
     seed: int
     n_overflows: Count
     chip: _Identity
@@ -151,6 +154,7 @@ def _read_tables(folder: Path, manifest: Manifest, program: Program, chip: Chip)
             step,
             source,
             tables.read_active(folder / "active.parquet", program, n_steps),
+            read_learned(folder, program, manifest.weights_every),
             tables.read_recordings(folder, program, n_steps),
             payload,
         ),
@@ -175,6 +179,7 @@ def manifest_of(run: Run, folder: Path) -> Manifest:
         status=run.status,
         n_steps=run.n_steps,
         steps_asked=run.steps_asked,
+        weights_every=run.learned.every,
         seed=run.seed,
         n_overflows=run.n_overflows,
         chip=_Identity(name=run.chip.name, sha256=_sha256(folder / CHIP)),
@@ -199,7 +204,7 @@ def manifest_of(run: Run, folder: Path) -> Manifest:
             path.name: _File(n_bytes=path.stat().st_size, sha256=_sha256(path))
             for path in sorted(folder.iterdir())
             # A program has checksums of its own.
-            if path.is_file() and path.name not in {MANIFEST, PROGRAM, CHECKPOINT, INPUTS}
+            if path.is_file() and path.name not in {MANIFEST, PROGRAM, CHECKPOINT, INPUTS, REWARDS}
         },
     )
 

@@ -5,7 +5,7 @@ and recordings. Parts are put together in memory (`Collector`) or written as the
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.engine import Chunk, Probed
+from emulator.observe.learned import Learned, State
 from emulator.program import Program
 
 Columns = dict[str, dict[str, NDArray[Any]]]
@@ -31,12 +32,14 @@ class Part:
         Where the spikes of each step begin.
     spike_source : (n_spikes,) uint32
         Sources, ascending in each step.
-    active : (n_steps, n_segments) uint32
-        Active compartments of each segment; of microcode, instructions executed.
+    active : (n_steps, n_counts) uint32
+        Active compartments of each segment, or instructions executed; then plastic synapses visited, by learning block.
     recordings : dict
         `recordings[population][variable]` is (n_steps, n_neurons).
     spike_payload : (n_spikes,) int32
         Payload of each spike, 1 of those without; empty where the program has none.
+    learned : tuple of (step, State)
+        What plastic synapses have learned after so many steps, where it was asked for or the run ended.
     """
 
     first_step: int
@@ -45,6 +48,7 @@ class Part:
     active: NDArray[np.uint32]
     recordings: Columns
     spike_payload: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    learned: tuple[tuple[int, State], ...] = ()
 
     @property
     def n_steps(self) -> int:
@@ -63,7 +67,7 @@ class Totals:
 
     def __init__(self, program: Program) -> None:
         self.spikes_per_source = np.zeros(program.n_sources, np.int64)
-        self.active_per_segment = np.zeros(len(program.segments), np.int64)
+        self.active_per_segment = np.zeros(program.n_counts, np.int64)
 
     def add(self, part: Part) -> None:
         """Add a part."""
@@ -89,11 +93,15 @@ class Records(Protocol):
 
     @property
     def active(self) -> NDArray[np.uint32]:
-        """Active compartments, or instructions executed, (n_steps, n_segments)."""
+        """What was counted in each step, (n_steps, n_counts): see `Part`."""
 
     @property
     def recordings(self) -> Columns:
         """What was probed."""
+
+    @property
+    def learned(self) -> Learned:
+        """What plastic synapses have learned."""
 
     @property
     def spikes_per_source(self) -> NDArray[np.int64]:
@@ -101,7 +109,7 @@ class Records(Protocol):
 
     @property
     def active_per_segment(self) -> NDArray[np.int64]:
-        """Active compartments of each segment, summed over the steps, (n_segments,)."""
+        """What was counted, summed over the steps, (n_counts,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +120,7 @@ class HeldRecords:
     spike_step: NDArray[np.uint32]
     spike_source: NDArray[np.uint32]
     active: NDArray[np.uint32]
+    learned: Learned
     recordings: Columns = field(default_factory=dict)
     spike_payload: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
@@ -122,7 +131,7 @@ class HeldRecords:
 
     @cached_property
     def active_per_segment(self) -> NDArray[np.int64]:
-        """Active compartments of each segment, summed over the steps, (n_segments,)."""
+        """What was counted, summed over the steps, (n_counts,)."""
         total: NDArray[np.int64] = self.active.sum(axis=0, dtype=np.int64)
         return total
 
@@ -132,15 +141,22 @@ def part_of(records: Records) -> Part:
     steps = np.arange(len(records.active) + 1)
     start = np.searchsorted(records.spike_step, steps).astype(np.int64)
     return Part(
-        0, start, records.spike_source, records.active, records.recordings, records.spike_payload
-    )
+        0, start, records.spike_source, records.active, records.recordings, records.spike_payload,
+        tuple(records.learned.states),
+    )  # fmt: skip
+
+
+def empty_part(program: Program, first_step: int) -> Part:
+    """Return a part without steps."""
+    part = part_of(Collector(program).records())
+    return replace(part, first_step=first_step)
 
 
 class Collector:
     """Keeps the parts of a run in memory."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, weights_every: int | None = None) -> None:
+        self.program, self.weights_every = program, weights_every
         self._parts: list[Part] = []
 
     def add(self, part: Part) -> None:
@@ -156,8 +172,9 @@ class Collector:
             np.concatenate([none, *(p.spike_step for p in parts)]),
             np.concatenate([none, *(p.spike_source for p in parts)]),
             np.concatenate(
-                [np.empty((0, len(program.segments)), np.uint32), *(p.active for p in parts)]
+                [np.empty((0, program.n_counts), np.uint32), *(p.active for p in parts)]
             ),
+            Learned(program, [state for p in parts for state in p.learned], self.weights_every),
             {
                 population: {
                     variable: np.concatenate([p.recordings[population][variable] for p in parts])

@@ -31,6 +31,7 @@ MEANING = {
     "axon_in": "packet received: axon look-up at the destination core",
     "synapse_word": "word of synapse memory read",
     "synaptic_event": "stored synapse visited: a weight added to a compartment's input",
+    "learning_instruction": "micro-instruction of a learning rule, executed for one synapse",
     "barrier": "end of a step, for the whole chip",
     STATIC: "power drawn whatever happens, times the run's duration",
 }

@@ -13,6 +13,7 @@ from emulator.chip import Chip
 from emulator.observe.counters import Counters
 from emulator.observe.counting import count_events
 from emulator.observe.energy import Energy, energy
+from emulator.observe.learned import Learned
 from emulator.observe.records import Records
 from emulator.program import Program, check_fit
 from emulator.timing import Timing, TimingMode, time_run
@@ -129,13 +130,50 @@ class Run:
     @property
     def active(self) -> NDArray[np.uint32]:
         """Compartments of each segment that were active, or instructions it executed, (n_steps, n_segments)."""
-        return self.records.active
+        return self.records.active[:, : len(self.program.segments)]
+
+    def visits(self, projection: str) -> NDArray[np.int64]:
+        """Return how many synapses of a projection its learning rule visited in each step, (n_steps,)."""
+        program = self.program
+        names = [p["name"] for p in program.manifest["projections"]]
+        if projection not in names:
+            raise KeyError(f"no projection '{projection}'; there are: {', '.join(names)}")
+        mine = program.blocks[program.learning_blocks, 1] == names.index(projection)
+        counts = self.records.active[:, len(program.segments) :]
+        visits: NDArray[np.int64] = counts[:, mine].sum(axis=1, dtype=np.int64)
+        return visits
+
+    @property
+    def learned(self) -> Learned:
+        """What plastic synapses have learned, at the end and at every step asked for."""
+        return self.records.learned
+
+    def weights(self, projection: str) -> NDArray[np.int32]:
+        """Return the weights of a projection at the end, as mantissas, (post, pre); 0 where there is no synapse."""
+        return self.learned.matrix(projection, "weights")
+
+    def delays(self, projection: str) -> NDArray[np.int32]:
+        """Return the delays of a projection at the end, in steps, (post, pre)."""
+        return self.learned.matrix(projection, "delays")
+
+    def tags(self, projection: str) -> NDArray[np.int32]:
+        """Return the tags of a projection at the end, (post, pre)."""
+        return self.learned.matrix(projection, "tags")
+
+    def trained(self) -> Program:
+        """Return the program with the synapses as they are at the end; nothing learns in it any more."""
+        return self.learned.trained()
 
     @cached_property
     def recordings(self) -> "Recordings":
-        """What was probed: `recordings[population][variable]` is (n_steps, n_neurons of the probe)."""
+        """What was probed: `recordings[population][variable]` is (n_steps, n_neurons of the probe).
+
+        With `weights_every`: `recordings[projection]["weights"]` (n, post, pre) after every so many steps; also
+        "delays", "tags" and traces, where there are any.
+        """
+        probed = self.records.recordings.items()
         return Recordings(
-            {name: Recordings(rows) for name, rows in self.records.recordings.items()}
+            {name: Recordings(rows) for name, rows in (*probed, *self.learned.recordings().items())}
         )
 
     @cached_property
@@ -156,7 +194,7 @@ class Run:
             return count_events(self.program, self.chip, spikes, active, stop)
         first, last = np.searchsorted(self.spike_step, [start, max(start, stop)])
         spikes = np.bincount(self.spike_source[first:last], minlength=self.program.n_sources)
-        active = self.active[start:stop].sum(axis=0, dtype=np.int64)
+        active = self.records.active[start:stop].sum(axis=0, dtype=np.int64)
         return count_events(self.program, self.chip, spikes, active, max(0, stop - start))
 
     def energy(
@@ -208,7 +246,7 @@ class Run:
             self.n_steps,
             self.spike_step,
             self.spike_source,
-            self.active,
+            self.records.active,
             mode=timing,
             workers=workers,
             progress=progress,

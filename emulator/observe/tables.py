@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from emulator.chip import EVENTS
 from emulator.errors import RunError
+from emulator.observe import learned_tables
 from emulator.observe.counters import Counters
+from emulator.observe.learned_tables import LearnedTables
 from emulator.observe.parquet import Columns, Named, Stream, read_columns, write_columns
 from emulator.observe.records import Collector, Part, Totals, part_of, probed_neurons
 from emulator.observe.run import Run
@@ -48,6 +50,7 @@ def files(program: Program, *, timed: bool) -> list[str]:
         "spikes.parquet",
         "active.parquet",
         "counters.parquet",
+        *(learned_tables.FILES if program.learns else ()),
         *TIMING_FILES[: len(TIMING_FILES) * timed],
         *recordings,
     ]
@@ -79,6 +82,7 @@ class RunTables:
                 ("active.parquet", _active_columns(program, empty)),
             )
         }
+        self._learned = LearnedTables(folder, parts, program, n_parts)
         self._recordings = {
             population: Stream(
                 folder / recording_file(program, population),
@@ -99,6 +103,7 @@ class RunTables:
         self.totals.add(part)
         self._streams["spikes.parquet"].write(_spike_columns(self.program, part))
         self._streams["active.parquet"].write(_active_columns(self.program, part))
+        self._learned.add(part)
         for population, stream in self._recordings.items():
             for columns in _recording_columns(self.program, population, part):
                 stream.write(columns)
@@ -119,7 +124,8 @@ class RunTables:
             stream.close()
 
     def _all(self) -> list[Stream]:
-        return [*self._streams.values(), *self._recordings.values()]
+        learned = self._learned.streams.values()
+        return [*self._streams.values(), *learned, *self._recordings.values()]
 
 
 def step_stream(folder: Path, n_parts: int) -> Stream:
@@ -169,8 +175,9 @@ def read_spikes(
 
 def _active_columns(program: Program, part: Part) -> Columns:
     """Return how many compartments of a segment were active, or instructions it executed, in each step with any."""
-    step, segment = np.nonzero(part.active)
-    count = part.active[step, segment]
+    active = part.active[:, : len(program.segments)]
+    step, segment = np.nonzero(active)
+    count = active[step, segment]
     is_microcode = np.array([p["model"] in program.models for p in program.manifest["populations"]])
     population, _, _, core, _ = program.segments[segment].T
     return {
@@ -184,7 +191,7 @@ def _active_columns(program: Program, part: Part) -> Columns:
 
 
 def read_active(path: Path, program: Program, n_steps: int) -> NDArray[np.uint32]:
-    """Return the active compartments of each step and segment."""
+    """Return what was counted in each step, (n_steps, n_counts): see `Part`."""
     table = read_columns(
         path, step="uint32", segment="uint32", active="uint32", instructions="uint32"
     )
@@ -202,7 +209,9 @@ def read_active(path: Path, program: Program, n_steps: int) -> NDArray[np.uint32
         )
     active = np.zeros((n_steps, len(segment_sizes)), np.uint32)
     active[table["step"], segment] = table["active"] + table["instructions"]
-    return active
+    return np.concatenate(
+        [active, learned_tables.read_visits(path.parent, program, n_steps)], axis=1
+    )
 
 
 def _most_instructions(program: Program) -> NDArray[np.int64]:

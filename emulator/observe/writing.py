@@ -19,6 +19,7 @@ from emulator.observe import tables
 from emulator.observe.checkpoint import (
     CHECKPOINT,
     INPUTS,
+    REWARDS,
     Plan,
     Standing,
     read_checkpoint,
@@ -36,6 +37,8 @@ from emulator.observe.folder import (
     manifest_of,
     read_part,
 )
+from emulator.observe.learned import Learned
+from emulator.observe.learned_tables import read_learned
 from emulator.observe.records import Columns, Part, part_of
 from emulator.observe.run import Run
 from emulator.program import Program
@@ -60,19 +63,31 @@ class RunWriter:
         What runs, and on what.
     n_parts : int
         Parts of its tables that are there already, all that belong to the last checkpoint.
+    weights_every : int, optional
+        After how many steps states of plastic synapses are kept.
     """
 
-    def __init__(self, folder: Path, program: Program, chip: Chip, n_parts: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        program: Program,
+        chip: Chip,
+        n_parts: int = 0,
+        weights_every: int | None = None,
+    ) -> None:
         self.folder, self.program, self.chip = folder, program, chip
+        self.weights_every = weights_every
         self.tables = tables.RunTables(folder, program, n_parts)
         self._steps = tables.step_stream(folder, n_parts)
 
     @classmethod
-    def begin(cls, folder: Path, program: Program, chip: Chip) -> "RunWriter":
+    def begin(
+        cls, folder: Path, program: Program, chip: Chip, weights_every: int | None = None
+    ) -> "RunWriter":
         """Put what is known before the first step into an empty folder."""
         _put_program(program, folder / PROGRAM)
         (folder / CHIP).write_text(to_json(chip), encoding="utf-8")
-        return cls(folder, program, chip)
+        return cls(folder, program, chip, 0, weights_every)
 
     def add(self, part: Part) -> None:
         """Write the steps that follow those before."""
@@ -102,6 +117,7 @@ class RunWriter:
             n_steps,
             totals.spikes_per_source,
             totals.active_per_segment,
+            self.weights_every,
         )
 
     def finish(self, run: Run) -> None:
@@ -113,7 +129,7 @@ class RunWriter:
         content = manifest_of(run, self.folder).model_dump(mode="json")
         with atomic_file(self.folder / MANIFEST) as file:
             file.write((json.dumps(content, indent=1) + "\n").encode())
-        for name in (CHECKPOINT, INPUTS):
+        for name in (CHECKPOINT, INPUTS, REWARDS):
             (self.folder / name).unlink(missing_ok=True)
         shutil.rmtree(self.folder / tables.PARTS)
 
@@ -127,6 +143,7 @@ class StoredRecords:
     n_steps: int
     spikes_per_source: NDArray[np.int64]
     active_per_segment: NDArray[np.int64]
+    weights_every: int | None = None
 
     @cached_property
     def _spikes(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
@@ -149,8 +166,13 @@ class StoredRecords:
 
     @cached_property
     def active(self) -> NDArray[np.uint32]:
-        """Active compartments, (n_steps, n_segments)."""
+        """What was counted in each step, (n_steps, n_counts): see `Part`."""
         return tables.read_active(self.folder / "active.parquet", self.program, self.n_steps)
+
+    @cached_property
+    def learned(self) -> Learned:
+        """What plastic synapses have learned."""
+        return read_learned(self.folder, self.program, self.weights_every)
 
     @cached_property
     def recordings(self) -> Columns:
@@ -160,7 +182,12 @@ class StoredRecords:
 
 @contextmanager
 def new_run_folder(
-    folder: Path, program: Program, chip: Chip, *, force: bool = False
+    folder: Path,
+    program: Program,
+    chip: Chip,
+    *,
+    force: bool = False,
+    weights_every: int | None = None,
 ) -> Iterator[RunWriter]:
     """Write a run folder that appears whole when the block ends without an error, and not at all otherwise.
 
@@ -171,7 +198,7 @@ def new_run_folder(
     """
     check_target(folder, force=force)
     with saying_where(folder), atomic_folder(folder, replace=force) as new:
-        writer = RunWriter.begin(new, program, chip)
+        writer = RunWriter.begin(new, program, chip, weights_every)
         try:
             yield writer
         finally:
@@ -199,12 +226,12 @@ def new_unfinished_folder(
     """
     check_target(folder, force=force)
     with saying_where(folder), atomic_folder(folder, replace=force) as new:
-        writer = RunWriter.begin(new, program, chip)
+        writer = RunWriter.begin(new, program, chip, plan.weights_every)
         write_inputs(new, schedule)
         writer.checkpoint(plan, standing, None)
         (new / MANIFEST).write_text(json.dumps(UNFINISHED, indent=1) + "\n", encoding="utf-8")
     with saying_where(folder), _alone(folder):
-        writer = RunWriter(folder, program, chip, writer.tables.n_parts)
+        writer = RunWriter(folder, program, chip, writer.tables.n_parts, plan.weights_every)
         try:
             yield writer
         finally:
@@ -226,7 +253,7 @@ def unfinished_folder(folder: Path) -> Iterator[tuple[RunWriter, Plan, Standing,
         chip = read_part(folder / CHIP, lambda path: chip_from_json(path.read_text("utf-8")))
         plan, standing, n_parts = read_checkpoint(folder, program)
         schedule = read_part(folder / INPUTS, lambda path: read_inputs(path, program, plan.steps))
-        writer = RunWriter(folder, program, chip, n_parts)
+        writer = RunWriter(folder, program, chip, n_parts, plan.weights_every)
         writer.tables.totals.spikes_per_source = standing.spikes_per_source
         writer.tables.totals.active_per_segment = standing.active_per_segment
         try:
@@ -258,7 +285,8 @@ def saying_where(folder: Path) -> Iterator[None]:
 
 def save_run(run: Run, folder: Path, *, force: bool = False) -> None:
     """Write a run folder; see `Run.save`."""
-    with new_run_folder(folder, run.program, run.chip, force=force) as writer:
+    every = run.learned.every
+    with new_run_folder(folder, run.program, run.chip, force=force, weights_every=every) as writer:
         writer.add(part_of(run.records))
         writer.finish(run)
 

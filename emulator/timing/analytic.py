@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from emulator.chip import Chip
 from emulator.kernels import analytic
 from emulator.program import Program
+from emulator.timing.learning import LEARNING, LearningTimer
 from emulator.timing.result import Timing
 from emulator.timing.traffic import flits_per_packet, traffic
 from emulator.units import exact
@@ -82,6 +83,7 @@ class AnalyticTimer:
         self._costs = np.asarray(costs, np.int64)
         self._sent = traffic(program, chip)
         self._segments = segment_table(program, chip)
+        self._learning = LearningTimer(program, chip, self.barrier)
         self._core_cycles = np.zeros((3, chip.mesh.n_cores), np.int64)
         self._tile_loads = np.zeros((7, chip.mesh.n_tiles), np.int64)
         self._step_cycles: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
@@ -129,7 +131,7 @@ class AnalyticTimer:
             flits_per_packet(self.chip),
             spike_start,
             spike_source,
-            active,
+            self._learning.spiking(active),
             self._costs,
             mesh.width,
             mesh.cores_per_tile,
@@ -138,6 +140,9 @@ class AnalyticTimer:
             bottleneck,
             self._core_cycles,
             self._tile_loads,
+        )
+        self._learning.core_cycles += self._learning.extend(
+            active, step_cycles, bottleneck, len(analytic.BOTTLENECKS)
         )
         self._step_cycles.append(step_cycles)
         self._bottleneck.append(bottleneck)
@@ -159,10 +164,11 @@ class AnalyticTimer:
             clock_mhz=self.chip.clock.mhz,
             step_cycles=np.concatenate(self._step_cycles),
             bottleneck=np.concatenate(self._bottleneck),
-            bottleneck_names=analytic.BOTTLENECKS,
+            bottleneck_names=(*analytic.BOTTLENECKS, LEARNING),
             core_neuron_cycles=self._core_cycles[0].copy(),
             core_axon_cycles=self._core_cycles[1].copy(),
             core_receive_cycles=self._core_cycles[2].copy(),
+            core_learning_cycles=self._learning.core_cycles.copy(),
             core_axon_waited_cycles=none,
             core_receive_waited_cycles=none,
             link_flits=self._tile_loads[:4].T.copy(),

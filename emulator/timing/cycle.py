@@ -27,6 +27,7 @@ from emulator.timing.analytic import (
     segment_table,
     tiles_used,
 )
+from emulator.timing.learning import LEARNING, LearningTimer
 from emulator.timing.result import Timing
 from emulator.timing.traffic import Traffic, flits_per_packet, traffic
 
@@ -135,6 +136,7 @@ class CycleTimer:
             chip.mesh.input_queue_packets,
         ]  # fmt: skip
         sent = traffic(program, chip)
+        self._learning = LearningTimer(program, chip, self.barrier)
         self._workers = [
             _Worker(program, chip, sent, np.asarray(costs, np.int64))
             for _ in range(max(1, workers))
@@ -145,6 +147,7 @@ class CycleTimer:
             self._free.put(worker)
         self._pool = ThreadPoolExecutor(len(self._timers))
         self._waiting: deque[Future[Piece]] = deque()
+        self._counts: deque[NDArray[np.uint32]] = deque()
         self._done: list[Piece] = []
         self._next_step, self._n_timed = first_step, 0
         self._taken: dict[str, NDArray[np.int64]] = {}
@@ -177,6 +180,7 @@ class CycleTimer:
         active : (n_steps, n_segments) ndarray
             Active compartments.
         """
+        counts, active = active, self._learning.spiking(active)
         first = 0
         while first < len(active):
             enough = (
@@ -184,6 +188,7 @@ class CycleTimer:
             )
             stop = int(min(max(enough, first + 1), first + PIECE_STEPS, len(active)))
             piece = (spike_start, spike_source, active, first, stop, self._next_step)
+            self._counts.append(counts[first:stop])
             self._waiting.append(self._pool.submit(self._time, *piece))
             self._next_step += stop - first
             first = stop
@@ -225,10 +230,11 @@ class CycleTimer:
             clock_mhz=chip.clock.mhz,
             step_cycles=step_cycles,
             bottleneck=bottleneck,
-            bottleneck_names=pipeline.BOTTLENECKS,
+            bottleneck_names=(*pipeline.BOTTLENECKS, LEARNING),
             core_neuron_cycles=busy[0],
             core_axon_cycles=busy[1],
             core_receive_cycles=busy[2],
+            core_learning_cycles=self._learning.core_cycles.copy(),
             core_axon_waited_cycles=waited[0],
             core_receive_waited_cycles=waited[1],
             link_flits=np.ascontiguousarray(links[:, :4]),
@@ -264,7 +270,11 @@ class CycleTimer:
     def _collect(self, n_left: int) -> None:
         """Take pieces in order until at most `n_left` are not done; report how many steps that is."""
         while self._waiting and (len(self._waiting) > n_left or self._waiting[0].done()):
-            self._done.append(self._waiting.popleft().result())
+            cycles, bottleneck = self._waiting.popleft().result()
+            self._learning.core_cycles += self._learning.extend(
+                self._counts.popleft(), cycles, bottleneck, len(pipeline.BOTTLENECKS)
+            )
+            self._done.append((cycles, bottleneck))
             self._n_timed += len(self._done[-1][0])
             if self.progress is not None:
                 self.progress(self._n_timed)

@@ -19,6 +19,7 @@ CORE_ARRAYS = (
     "core_neuron_cycles",
     "core_axon_cycles",
     "core_receive_cycles",
+    "core_learning_cycles",
     "core_axon_waited_cycles",
     "core_receive_waited_cycles",
 )
@@ -62,6 +63,8 @@ class Timing:
         Cycles each core's axon server made packets.
     core_receive_cycles : (n_cores,) int64
         Cycles each core's receive path worked (axon look-up, synapse words, accumulation).
+    core_learning_cycles : (n_cores,) int64
+        Cycles each core's learning engine worked, after the spikes of an epoch's last step.
     core_axon_waited_cycles : (n_cores,) int64
         Cycles in which a packet of the core was ready and the mesh had not taken it; 0 in analytic timing.
     core_receive_waited_cycles : (n_cores,) int64
@@ -83,6 +86,7 @@ class Timing:
     core_neuron_cycles: NDArray[np.int64]
     core_axon_cycles: NDArray[np.int64]
     core_receive_cycles: NDArray[np.int64]
+    core_learning_cycles: NDArray[np.int64]
     core_axon_waited_cycles: NDArray[np.int64]
     core_receive_waited_cycles: NDArray[np.int64]
     link_flits: NDArray[np.int64]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from emulator.chip import Chip
 from emulator.errors import ProgramError, RunError
 from emulator.kernels.pipeline import ENTRY
+from emulator.learning import compiled
 from emulator.program import Program
 
 PIECE_ROWS = 1 << 16
@@ -118,6 +119,13 @@ def _entries(
             f"at most {MOST_SERVICE:,} can be counted"
         )
     return start, core, work
+
+
+def instructions_per_visit(program: Program, chip: Chip) -> NDArray[np.int64]:
+    """Return the micro-instructions of a visit of one synapse, for each learning block, (n_blocks,)."""
+    each = {k: compiled(rule, chip.learning).n_instructions for k, rule in program.rules.items()}
+    projections = program.blocks[program.learning_blocks, 1].tolist()
+    return np.array([each[k] for k in projections], np.int64)
 
 
 def row_words(

@@ -119,7 +119,7 @@ def test_a_run_whose_records_do_not_fit_the_memory_is_refused():
         make().run(2**32 - 1)
     assert str(error.value).startswith("steps is 4,294,967,295: what is recorded takes ")
     assert str(error.value).endswith(
-        "several runs that continue each other, or probe fewer neurons"
+        "several runs that continue each other, or probe fewer neurons or less often"
     )
 
 
