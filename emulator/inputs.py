@@ -1,4 +1,4 @@
-"""Input spikes from a file: an .npz with `<population>_step`, `<population>_neuron` and perhaps `_payload` arrays."""
+"""Inputs from a file: an .npz with `<population>_step`, `<population>_neuron` and perhaps `_payload`; and `r0`, `r1`."""
 
 import zipfile
 import zlib
@@ -11,6 +11,7 @@ from emulator.errors import NetworkError
 
 LIMIT = 2**31
 COLUMNS = ("step", "neuron", "payload")
+REWARDS = ("r0", "r1")
 
 
 def read_inputs(path: str | Path) -> dict[str, NDArray[np.int64]]:
@@ -20,7 +21,8 @@ def read_inputs(path: str | Path) -> dict[str, NDArray[np.int64]]:
     ----------
     path : str or Path
         An .npz file. Population `a` is two integer arrays of equal length, `a_step` and `a_neuron`:
-        one entry for each spike, in any order; `a_payload` where its spikes have payloads.
+        one entry for each spike, in any order; `a_payload` where its spikes have payloads. Arrays `r0` and `r1` are
+        read by `read_rewards`.
 
     Returns
     -------
@@ -38,12 +40,15 @@ def read_inputs(path: str | Path) -> dict[str, NDArray[np.int64]]:
     columns: dict[str, dict[str, NDArray[np.generic]]] = {}
     for key, array in arrays.items():
         name, _, column = key.rpartition("_")
+        if key in REWARDS:
+            continue
         if column in COLUMNS and name:
             columns.setdefault(name, {})[column] = array
             mistakes += _mistakes(key, array)
         else:
             mistakes.append(
-                f"'{key}': it must be named <population>_step, <population>_neuron or <population>_payload"
+                f"'{key}': it must be named <population>_step, <population>_neuron or <population>_payload, "
+                "or be a reward, r0 or r1"
             )
     for name, given in columns.items():
         missing = [column for column in ("step", "neuron") if column not in given]
@@ -61,6 +66,26 @@ def read_inputs(path: str | Path) -> dict[str, NDArray[np.int64]]:
         )
         for name, given in columns.items()
     }
+
+
+def read_rewards(path: str | Path) -> dict[str, NDArray[np.integer]]:
+    """Read the rewards of a run: the arrays `r0` and `r1` of an .npz file, a whole number for each step.
+
+    Raises
+    ------
+    NetworkError
+        When one is no row of whole numbers.
+    """
+    path = Path(path)
+    rewards = {key: array for key, array in _read(path).items() if key in REWARDS}
+    mistakes = [
+        f"{path}: '{key}' is {array.dtype} of shape {array.shape}; it must be one row of whole numbers"
+        for key, array in rewards.items()
+        if array.ndim != 1 or array.dtype.kind not in "iub"
+    ]
+    if mistakes:
+        raise NetworkError("\n".join(mistakes))
+    return {key: array.astype(np.int64) for key, array in rewards.items()}
 
 
 def _read(path: Path) -> dict[str, NDArray[np.generic]]:

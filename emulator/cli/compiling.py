@@ -40,25 +40,35 @@ def compile_(
     """Compile a network for a chip into one program file."""
     if network.suffix.lower() not in NETWORK_SUFFIXES:
         raise NetworkError(f"{network}: a network is a {' or a '.join(NETWORK_SUFFIXES)} file")
-    _check_output(network, output)
+    check_output(network, output)
     described = load_chip(chip, options.pairs("--set", changes))
     source = Source(network, options.parameters(param), dt, mapping, neurons_per_core)
     program = load(source, described, seed).program
+    save_program(program, output)
+    print_program(program, described, Console())
+    print_written(program, output)
+
+
+def save_program(program: Program, output: Path) -> None:
+    """Write a program, and say what hinders."""
     try:
         program.save(output)
     except OSError as error:
         raise RunError(f"{output}: cannot be written: {error.strerror or error}") from None
-    print_program(program, described, Console())
+
+
+def print_written(program: Program, output: Path) -> None:
+    """Print where a program is, and which it is."""
     typer.echo(
         f"written to {output}: {output.stat().st_size:,} bytes, sha256 {program.sha256[:16]}"
     )
 
 
-def _check_output(network: Path, output: Path) -> None:
+def check_output(network: Path | None, output: Path) -> None:
     """Refuse to replace anything but a program."""
     if not output.is_file():
         return  # or it cannot be written, which is said then
-    if output.samefile(network):
+    if network is not None and output.samefile(network):
         raise RunError(f"{output}: this is the network itself; choose another name")
     try:
         Program.load(output)

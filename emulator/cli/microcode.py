@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from emulator.chip import Chip, load_chip, shipped_chips
+from emulator.chip import load_chip
 from emulator.cli import options
+from emulator.cli.networks import chip_of
 from emulator.emulator import Emulator
 from emulator.errors import EmulatorError, MicrocodeError, RunError
 from emulator.inputs import read_inputs
@@ -117,22 +118,12 @@ def step(
     loaded = Program.load(program)
     given = {} if input_file is None else read_inputs(input_file)
     inputs = {name: spikes[spikes[:, 0] < skip + steps] for name, spikes in given.items()}
-    emulator = Emulator(_chip_of(loaded, chip), loaded)
+    emulator = Emulator(chip_of(loaded, chip), loaded)
     console = Console()
     shown = emulator.watch(match[1], int(match[2]), skip + steps, inputs, seed=seed)
     for one in shown:
         if one.step >= skip:
             _print_step(neuron, one, console)
-
-
-def _chip_of(program: Program, chip: str | None) -> Chip:
-    """Return the chip that was named, or the shipped one for which the program was compiled."""
-    name = program.manifest["chip"]["name"]
-    if chip is None and name not in {path.stem for path in shipped_chips()}:
-        raise RunError(
-            f"the program was compiled for chip '{name}', which is no shipped one: give --chip"
-        )
-    return load_chip(chip or name)
 
 
 def _print_step(neuron: str, one: NeuronStep, console: Console) -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emulator.chip import Chip
+from emulator.chip import Chip, load_chip, shipped_chips
 from emulator.compiler import compile_network
-from emulator.errors import NetworkError
+from emulator.errors import NetworkError, RunError
 from emulator.importers.python_file import PythonFile
 from emulator.mapping import Mapping as Placement
 from emulator.program import Program
@@ -36,6 +36,10 @@ class Loaded:
     def inputs(self, steps: int, seed: int) -> Mapping[str, Any] | None:
         """Return the inputs that the network's own file makes, if any."""
         return None if self.file is None else self.file.inputs(steps, seed)
+
+    def rewards(self, steps: int, seed: int) -> Mapping[str, Any] | None:
+        """Return the rewards that the network's own file makes, if any."""
+        return None if self.file is None else self.file.rewards(steps, seed)
 
 
 def load(source: Source, chip: Chip, seed: int) -> Loaded:
@@ -70,6 +74,18 @@ def load(source: Source, chip: Chip, seed: int) -> Loaded:
         network, chip, placement, neurons_per_core=source.neurons_per_core, seed=seed
     )
     return Loaded(program, file)
+
+
+def chip_of(
+    program: Program, chip: str | None, changes: Mapping[str, str] | None = None
+) -> Chip:
+    """Return the chip that was named, or the shipped one for which a program was compiled."""
+    name = program.manifest["chip"]["name"]
+    if chip is None and name not in {path.stem for path in shipped_chips()}:
+        raise RunError(
+            f"the program was compiled for chip '{name}', which is no shipped one: give --chip"
+        )
+    return load_chip(chip or name, changes)
 
 
 def _refuse_what_does_not_apply(source: Source, suffix: str) -> None:

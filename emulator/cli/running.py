@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 
@@ -14,7 +15,7 @@ from emulator.cli.networks import Loaded, Source, depth_steps, load
 from emulator.cli.progress import progress_bar
 from emulator.emulator import Emulator, resume_run
 from emulator.errors import RunError
-from emulator.inputs import read_inputs
+from emulator.inputs import read_inputs, read_rewards
 from emulator.observe.checkpoint import read_plan
 from emulator.observe.folder import check_target, check_unfinished
 from emulator.observe.render import print_summary
@@ -55,7 +56,11 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     ] = None,
     input_file: Annotated[
         Path | None,
-        typer.Option("--input", metavar="FILE", help=".npz with <population>_step and _neuron."),
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help=".npz with <population>_step and _neuron, and rewards r0 and r1 of each step.",
+        ),
     ] = None,
     timing: Annotated[
         str, typer.Option("--timing", metavar="|".join(TIMING_MODES), help="Timing model.")
@@ -80,6 +85,15 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
             metavar="N",
             min=1,
             help="Keep the state after every N-th step, to go on from with --resume.",
+        ),
+    ] = None,
+    weights_every: Annotated[
+        int | None,
+        typer.Option(
+            "--weights-every",
+            metavar="N",
+            min=1,
+            help="Keep what synapses have learned after every N-th step, as recordings.",
         ),
     ] = None,
     resume: Annotated[
@@ -111,7 +125,7 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     described = load_chip(chip, options.pairs("--set", changes))
     source = Source(network, options.parameters(param), dt, mapping, neurons_per_core)
     loaded = load(source, described, seed)
-    n_steps, inputs = _steps_and_inputs(loaded, input_file, steps, seed)
+    n_steps, inputs, rewards = _what_to_run(loaded, input_file, steps, seed)
     console = Console()
     print_notes(loaded.program, console)
     _warn_of_silence(loaded, inputs)
@@ -130,6 +144,8 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
             save_to=output,
             force=force,
             checkpoint_every=checkpoint_every,
+            weights_every=weights_every,
+            rewards=rewards,
         )
     print_summary(result, console)
     _say_where(result, output)
@@ -163,17 +179,23 @@ def _resume(folder: Path, threads: int) -> None:
     _say_where(result, folder)
 
 
-def _steps_and_inputs(
+def _what_to_run(
     loaded: Loaded, input_file: Path | None, steps: int | None, seed: int
-) -> tuple[int, Mapping[str, Any] | None]:
+) -> tuple[int, Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    """Return the number of steps, the input spikes and the rewards."""
     if input_file is None:
         n_steps = DEFAULT_STEPS if steps is None else steps
-        return n_steps, loaded.inputs(n_steps, seed)
-    inputs = read_inputs(input_file)
+        return n_steps, loaded.inputs(n_steps, seed), loaded.rewards(n_steps, seed)
+    inputs, rewards = read_inputs(input_file), read_rewards(input_file)
     if steps is None:
         last = max((int(spikes[:, 0].max(initial=-1)) for spikes in inputs.values()), default=-1)
-        steps = last + 1 + depth_steps(loaded.program)
-    return steps, inputs
+        steps = max(last + 1 + depth_steps(loaded.program), *map(len, rewards.values()), 0)
+    # As with spikes, nothing comes after the last; too many are refused where the run begins.
+    padded = {
+        name: np.append(values, np.zeros(max(0, steps - len(values)), np.int64))
+        for name, values in rewards.items()
+    }
+    return steps, inputs, padded or None
 
 
 def _warn_of_silence(loaded: Loaded, inputs: Mapping[str, Any] | None) -> None:

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from emulator.chip import Chip
-from emulator.errors import LearningError, NetworkError
-from emulator.learning import compiled
+from emulator.errors import NetworkError
 from emulator.mapping import Segment
 from emulator.network import Network, Population, Projection
+from emulator.program.fit import rule_mistakes
 
 CLAMPED = ".clamped"
 """How the compartments are called that stand for an input as a target: its name, and this."""
@@ -42,36 +42,19 @@ def with_clamped(network: Network, chip: Chip) -> Network:
 def learning_mistakes(network: Network, chip: Chip) -> list[str]:
     """Return why a chip cannot do what projections learn."""
     return [
-        f"projection '{projection.name}': {line}"
+        f"projection '{projection.name}': {mistake}"
         for projection in network.projections
         if projection.learning is not None
-        for line in _mistakes(projection, chip)
+        for mistake in _mistakes(projection, chip)
     ]
 
 
 def _mistakes(projection: Projection, chip: Chip) -> list[str]:
     rule, engine = projection.learning, chip.learning
     assert rule is not None
+    mistakes = rule_mistakes(rule, chip)
     if not engine.instructions:
-        return [
-            f"it learns; chip '{chip.name}' has no learning engine (learning.instructions is 0)"
-        ]
-    mistakes = []
-    try:
-        compiled(rule, engine)
-    except LearningError as error:
-        mistakes += str(error).splitlines()
-    if rule.epoch > engine.epoch_steps_max:
-        mistakes.append(
-            f"its epoch is {rule.epoch} steps; chip '{chip.name}' allows 1 to {engine.epoch_steps_max}"
-        )
-    used = sorted({"r0", "r1"} & rule.variables)
-    if used and not engine.rewards:
-        mistakes.append(f"its rule uses {', '.join(used)}; chip '{chip.name}' has no rewards")
-    if rule.moves_delays and not chip.synapses.max_delay_steps:
-        mistakes.append(
-            f"its rule changes delays; chip '{chip.name}' has no room for any (synapses.max_delay_steps is 0)"
-        )
+        return mistakes
     if projection.weight_exp < LEAST_EXPONENT:
         mistakes.append(
             f"weight_exp is {projection.weight_exp}; weights that learn allow {LEAST_EXPONENT} to "
@@ -89,12 +72,8 @@ def _mistakes(projection: Projection, chip: Chip) -> list[str]:
 def _supply_mistakes(projection: Projection, chip: Chip) -> list[str]:
     assert projection.learning is not None
     supplied, target = projection.learning.supplied, projection.target
-    if not supplied:
+    if not supplied or not chip.learning.post_factors:
         return []
-    if not chip.learning.post_factors:
-        return [
-            f"neuron programs supply {', '.join(supplied)}; chip '{chip.name}' does not allow it: learning.post_factors"
-        ]
     words = {} if target.program is None else {w.name: w for w in target.program.states}
     mistakes = []
     for trace, name in supplied.items():

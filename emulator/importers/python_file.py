@@ -1,4 +1,4 @@
-"""Networks from Python files: `network(**parameters) -> Network`, and maybe `inputs(steps, seed)`.
+"""Networks from Python files: `network(**parameters) -> Network`, and maybe `inputs` and `rewards`.
 
 The file is the user's own program and runs with all rights; what goes wrong in it is reported with
 its line, not with this project's traceback.
@@ -75,17 +75,24 @@ class PythonFile:
         NetworkError
             With file and line, when it fails or returns something that is no mapping.
         """
-        function = self._globals.get("inputs")
+        return self._made("inputs", "the name of an input population to its spikes", steps, seed)
+
+    def rewards(self, steps: int, seed: int) -> Mapping[str, Any] | None:
+        """Return what the file's `rewards(steps, seed)` makes, or None, as `inputs`."""
+        return self._made("rewards", "'r0' or 'r1' to a whole number for each step", steps, seed)
+
+    def _made(self, name: str, what: str, steps: int, seed: int) -> Mapping[str, Any] | None:
+        function = self._globals.get(name)
         if not callable(function):
             return None
         with self._blame():
-            inputs = function(steps, seed)
-        if not isinstance(inputs, Mapping):
+            made = function(steps, seed)
+        if not isinstance(made, Mapping):
             raise NetworkError(
-                f"{self.path}: inputs() returned {type(inputs).__name__}; it must return "
-                "a dictionary from the name of an input population to its spikes"
+                f"{self.path}: {name}() returned {type(made).__name__}; it must return "
+                f"a dictionary from {what}"
             )
-        return inputs
+        return made
 
     def _check_parameters(
         self, function: Callable[..., Any], parameters: Mapping[str, object]

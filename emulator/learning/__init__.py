@@ -1,7 +1,7 @@
 """Learning: rules as text, and the micro-instructions that each plastic synapse runs."""
 
 from emulator.learning.grammar import Factor, Product
-from emulator.learning.listing import listing
+from emulator.learning.listing import Instruction, listing, trace_lines
 from emulator.learning.rule import (
     POST_TRACES,
     PRE_TRACES,
@@ -14,6 +14,6 @@ from emulator.learning.rule import (
 from emulator.learning.steps import Engine, Operand, Source, Steps, Term, compiled
 
 __all__ = [
-    "POST_TRACES", "PRE_TRACES", "TRACES", "TRACE_MAX", "Engine", "Factor", "Operand", "Product", "Rule", "Source",
-    "Steps", "Term", "Trace", "compiled", "described_rule", "listing",
+    "POST_TRACES", "PRE_TRACES", "TRACES", "TRACE_MAX", "Engine", "Factor", "Instruction", "Operand", "Product", "Rule",
+    "Source", "Steps", "Term", "Trace", "compiled", "described_rule", "listing", "trace_lines",
 ]  # fmt: skip

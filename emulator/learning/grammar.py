@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from emulator.errors import LearningError
 
 TOKEN = re.compile(
-    r"\s*(?:(?P<integer>\d+(?!\.\d))|(?P<name>[A-Za-z_]\w*)|(?P<mark>\*\*|[-+*^()])|(?P<wrong>\S))"
+    r"\s*(?:(?P<fraction>\d*\.\d+|\d+\.)|(?P<integer>\d+)|(?P<name>[A-Za-z_]\w*)|"
+    r"(?P<mark>\*\*|[-+*^()])|(?P<wrong>\S))",
+    re.ASCII,
 )
 FACTORS = ("x0", "x1", "x2", "y0", "y1", "y2", "y3", "r0", "r1", "w", "d", "t")
-UK = re.compile(r"u\d{1,2}")
+UK = re.compile(r"u\d{1,2}", re.ASCII)
+LEFT_SIDE = re.compile(r" *(?:dw|dd|dt) *=")
 SIGNED = ("w", "d", "t")
 """What sgn() may be of."""
 GATES = "x0, y0 or u0 to u9"
@@ -85,13 +88,20 @@ def parse(key: str, text: object) -> tuple[Product, ...]:
         )
     if len(text) > MAX_LENGTH:
         raise LearningError(f"{key} has {len(text)} characters; at most {MAX_LENGTH} are allowed")
-    text = re.sub(r"\s", " ", text)
     try:
-        return _Parser(text).rule()
+        return _Parser(_one_line(text)).rule()
     except _MistakeError as mistake:
-        raise LearningError(
-            f"{key}: column {mistake.column + 1}: {mistake.what}\n  {text}\n  {' ' * mistake.column}^"
-        ) from None
+        raise LearningError(pointed(key, text, mistake.column, mistake.what)) from None
+
+
+def pointed(key: str, text: str, column: int, what: str) -> str:
+    """Return a message about a place in a rule: what is wrong, the rule, and a caret below the place."""
+    return f"{key}: column {column + 1}: {what}\n  {_one_line(text)}\n  {' ' * column}^"
+
+
+def _one_line(text: str) -> str:
+    """Return a text of as many columns that can be printed on a line."""
+    return "".join(" " if c.isspace() else c if c.isprintable() else "?" for c in text)
 
 
 class _Parser:
@@ -103,12 +113,27 @@ class _Parser:
             kind = match.lastgroup or "wrong"
             self._tokens.append(_Token(kind, match[kind], match.start(kind)))
         self._tokens.append(_Token("end", "", len(text.rstrip())))
+        left = LEFT_SIDE.match(text)
+        if left:
+            raise _MistakeError(left.end() - 1, "give only what stands to the right of the '='")
         for token in self._tokens:
-            if token.kind == "wrong":
-                raise _MistakeError(token.column, f"'{token.text}' has no meaning in a rule")
-            if token.text == "**":
-                raise _MistakeError(token.column, "a power is written with '^', like 2^-3")
+            self._refuse(token)
         self._next = 0
+
+    @staticmethod
+    def _refuse(token: _Token) -> None:
+        """Raise what is wrong with a token wherever it stands."""
+        what = ""
+        if token.kind == "fraction":
+            what = f"{token.text} is no whole number; fractions are powers of 2, like 2^-3 or 3 * 2^-3"
+        elif token.text == "/":
+            what = "there is no division; multiply by a power of 2, like 2^-3"
+        elif token.text == "**":
+            what = "a power is written with '^', like 2^-3"
+        elif token.kind == "wrong":
+            what = f"'{token.text}' has no meaning in a rule"
+        if what:
+            raise _MistakeError(token.column, what)
 
     @property
     def _now(self) -> _Token:
@@ -159,13 +184,15 @@ class _Parser:
             else:
                 mantissa, exponent = mantissa * found[0], exponent + found[1]
                 if abs(mantissa) > 2**31 or abs(exponent) > MAX_EXPONENT:
-                    raise _MistakeError(here, "the constant is out of range")
+                    raise _MistakeError(
+                        here, f"the product's constant is out of range: it is {mantissa} * 2^{exponent}"
+                    )
             if not self._is("*"):
                 break
             self._take()
         if not gate:
             raise _MistakeError(
-                column, f"this product says not when it acts: one factor must be {GATES}"
+                column, f"this product does not say when it acts: one factor must be {GATES}"
             )
         return Product(gate, mantissa, exponent, tuple(factors), column)
 

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from math import inf, isnan
 from typing import Any
 
+import numpy as np
+
 from emulator.errors import LearningError
 from emulator.learning.grammar import Product, parse
 
@@ -35,6 +37,8 @@ class Trace:
         mistakes = []
         for name, top in (("impulse", TRACE_MAX), ("tau", inf)):
             value: Any = getattr(self, name)
+            if isinstance(value, np.integer | np.floating):
+                object.__setattr__(self, name, value := value.item())
             if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value):
                 mistakes.append(f"{name} is {value!r:.60}; it must be a number")
             elif not 0 <= value <= top:
@@ -91,13 +95,17 @@ class Rule:
         if not products and not mistakes:
             mistakes.append("a rule needs dw, dt or dd")
         object.__setattr__(self, "products", products)
+        if isinstance(self.epoch, np.integer):
+            object.__setattr__(self, "epoch", int(self.epoch))
         mistakes += self._wrong_traces()
         if (
             isinstance(self.epoch, bool)
             or not isinstance(self.epoch, int)
             or not 1 <= self.epoch <= MAX_EPOCH
         ):
-            mistakes.append(f"epoch is {self.epoch!r:.60}; allowed: 1 to {MAX_EPOCH} steps")
+            mistakes.append(
+                f"epoch is {self.epoch!r:.60}; it must be a whole number of steps, 1 to {MAX_EPOCH}"
+            )
         if mistakes:
             raise LearningError("\n".join(mistakes))
 
@@ -109,7 +117,7 @@ class Rule:
             if value is None:
                 if where:
                     mistakes.append(
-                        f"{' and '.join(where)} use{'s' * (len(where) == 1)} {name}, which has no trace: give "
+                        f"{' and '.join(where)} read{'s' * (len(where) == 1)} {name}, which has no trace: give "
                         f"{name}=Trace(impulse=..., tau=...)"
                     )
             elif isinstance(value, str) and name in PRE_TRACES:

@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from emulator.errors import LearningError
-from emulator.learning.grammar import Factor, Product
+from emulator.learning.grammar import Factor, Product, pointed
 from emulator.learning.rule import KEYS, PRE_TRACES, TARGETS, TRACE_MAX, Rule
 
 FRACTION_BITS = 7
@@ -138,11 +138,13 @@ def compiled(rule: Rule, engine: Engine) -> Steps:
     """
     mistakes: list[str] = []
     operands: list[Operand] = []
-    terms = [
-        _term(target, product, engine, operands, mistakes)
-        for target in TARGETS
-        for product in rule.products.get(target, ())
-    ]
+    terms = []
+    for target in TARGETS:
+        for product in rule.products.get(target, ()):
+            wrong: list[str] = []
+            terms.append(_term(target, product, engine, operands, wrong))
+            key = KEYS[target]
+            mistakes += [pointed(key, getattr(rule, key), product.column, what) for what in wrong]
     steps = Steps(tuple(operands), tuple(terms), tuple(t for t in TARGETS if t in rule.products))
     if steps.n_instructions > engine.instructions:
         mistakes.append(
@@ -161,8 +163,7 @@ def compiled(rule: Rule, engine: Engine) -> Steps:
 def _term(
     target: str, product: Product, engine: Engine, operands: list[Operand], mistakes: list[str]
 ) -> Term:
-    where = f"{KEYS[target]}: column {product.column + 1}"
-    mantissa, exponent = _scaled(product, engine, where, mistakes)
+    mantissa, exponent = _scaled(product, engine, mistakes)
     largest, width = abs(mantissa), 0
     chosen, needs = [], []
     own = GATE_READS.get(product.gate)
@@ -179,14 +180,13 @@ def _term(
         chosen.append(Operand(own[0]))
     if largest >= 2**31:
         mistakes.append(
-            f"{where}: the product can reach {largest:.3g}; the engine has 32 bits: use fewer factors"
+            f"the product can reach {largest:.3g}; the engine multiplies in 32 bits: use fewer factors"
         )
     if len(chosen) > MOST_FACTORS:
-        mistakes.append(f"{where}: {len(chosen)} factors; at most {MOST_FACTORS} can be multiplied")
+        mistakes.append(f"the product has {len(chosen)} factors; at most {MOST_FACTORS} can be multiplied")
     for operand in chosen:
         if operand not in operands:
             operands.append(operand)
-    scale = f"{mantissa}*2^{exponent}"
     return Term(
         target,
         product.gate,
@@ -195,11 +195,16 @@ def _term(
         exponent + FRACTION_BITS,
         tuple(operands.index(operand) for operand in chosen),
         tuple(needs),
-        " * ".join([scale, product.gate, *map(str, product.factors)]),
+        " * ".join([*_constant(mantissa, exponent), product.gate, *map(str, product.factors)]),
     )
 
 
-def _scaled(product: Product, engine: Engine, where: str, mistakes: list[str]) -> tuple[int, int]:
+def _constant(mantissa: int, exponent: int) -> list[str]:
+    """Return a constant as it is written; nothing for 1."""
+    return [str(mantissa)] * (mantissa != 1) + [f"2^{exponent}"] * (exponent != 0)
+
+
+def _scaled(product: Product, engine: Engine, mistakes: list[str]) -> tuple[int, int]:
     """Return mantissa and exponent as the engine holds them; an exact value keeps the form in which it was written."""
     mantissa, exponent = product.mantissa, product.exponent
     allowed = range(-(1 << engine.mantissa_bits - 1), 1 << engine.mantissa_bits - 1)
@@ -211,8 +216,8 @@ def _scaled(product: Product, engine: Engine, where: str, mistakes: list[str]) -
         mantissa, exponent = 2 * mantissa, exponent - 1
     if mantissa not in allowed or exponent not in EXPONENTS:
         mistakes.append(
-            f"{where}: the constant is {mantissa} * 2^{exponent}; the engine has mantissas {allowed[0]} to "
-            f"{allowed[-1]} and exponents {EXPONENTS[0]} to {EXPONENTS[-1]}"
+            f"the constant is {mantissa} * 2^{exponent}; the engine has mantissas {allowed[0]} to {allowed[-1]} and "
+            f"exponents {EXPONENTS[0]} to {EXPONENTS[-1]}"
         )
         return 1, 0
     return mantissa, exponent
