@@ -130,6 +130,7 @@ class Emulator:
         inputs: Mapping[str, ArrayLike] | None = None,
         *,
         seed: int = 0,
+        rewards: Mapping[str, ArrayLike] | None = None,
     ) -> Iterator[NeuronStep]:
         """Advance the chip and yield each step of one neuron with microcode, instruction by instruction.
 
@@ -139,6 +140,7 @@ class Emulator:
             When there is no such neuron, or its model is no microcode.
         """
         schedule = spike_schedule(self.program, inputs, steps)
+        schedule = schedule._replace(rewards=reward_schedule(self.program, rewards, steps))
         return watch(self._engine, population, neuron, steps, schedule, seed)
 
     def run(  # noqa: PLR0913  # each is an option of a run

@@ -1,4 +1,4 @@
-"""Inputs from a file: an .npz with `<population>_step`, `<population>_neuron` and perhaps `_payload`; and `r0`, `r1`."""
+"""Inputs from a file: an .npz with `<population>_step`, `<population>_neuron`, perhaps `_payload`; and `r0`, `r1`."""
 
 import zipfile
 import zlib
@@ -68,8 +68,15 @@ def read_inputs(path: str | Path) -> dict[str, NDArray[np.int64]]:
     }
 
 
-def read_rewards(path: str | Path) -> dict[str, NDArray[np.integer]]:
+def read_rewards(path: str | Path, steps: int | None = None) -> dict[str, NDArray[np.int64]]:
     """Read the rewards of a run: the arrays `r0` and `r1` of an .npz file, a whole number for each step.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    steps : int, optional
+        Return so many: the first ones; behind the last there are zeros.
 
     Raises
     ------
@@ -85,7 +92,13 @@ def read_rewards(path: str | Path) -> dict[str, NDArray[np.integer]]:
     ]
     if mistakes:
         raise NetworkError("\n".join(mistakes))
-    return {key: array.astype(np.int64) for key, array in rewards.items()}
+    table = {key: array.astype(np.int64) for key, array in rewards.items()}
+    if steps is None:
+        return table
+    return {
+        key: np.append(values[:steps], np.zeros(max(0, steps - len(values)), np.int64))
+        for key, values in table.items()
+    }
 
 
 def _read(path: Path) -> dict[str, NDArray[np.generic]]:

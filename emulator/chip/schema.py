@@ -203,6 +203,15 @@ class Learning(Section):
     source: Source
     """Where the engine and the choices come from."""
 
+    def weight_limits(self, sign_mode: str) -> tuple[int, int]:
+        """Return the range to which plastic weights of a sign_mode are clipped."""
+        mixed = self.mixed_weight_limits
+        return {
+            "mixed": (mixed.minimum, mixed.maximum),
+            "exc": (0, mixed.maximum),
+            "inh": (-mixed.maximum, 0),
+        }[sign_mode]
+
 
 class VoltageLimits(Section):
     """The range the voltage is clipped to, in raw units: the chip's behaviour, no overflow."""

@@ -99,6 +99,7 @@ def _sizes(chip: Chip) -> Table:
         if microcode.instructions
         else "none: only native neuron models",
     )
+    table.add_row("learning", _learning(chip))
     if unlimited(chip):
         table.add_row("unlimited", f"{', '.join(unlimited(chip))} (null)")
     first, last = barrier_cycles(chip, 1), barrier_cycles(chip, mesh.n_tiles)
@@ -108,6 +109,20 @@ def _sizes(chip: Chip) -> Table:
     )
     table.add_row("static", f"{chip.static_power.mw:g} mW ({chip.static_power.source})")
     return table
+
+
+def _learning(chip: Chip) -> str:
+    engine = chip.learning
+    if not engine.instructions:
+        return "none: synapses cannot learn"
+    rewards = "rewards r0 and r1" if engine.rewards else "no rewards"
+    supplied = "y1 to y3 also from neuron programs, " if engine.post_factors else ""
+    weights, tags = engine.mixed_weight_limits, engine.tag_limits
+    return (
+        f"rules of {engine.instructions:,} micro-instructions, epochs of {engine.epoch_steps_max} steps, {rewards}, "
+        f"{supplied}rounding {engine.rounding}; weights {weights.minimum:,} to {weights.maximum:,}, tags "
+        f"{tags.minimum:,} to {tags.maximum:,} in {engine.tag_bits} bits"
+    )
 
 
 def _costs(chip: Chip) -> Table:

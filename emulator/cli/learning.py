@@ -192,9 +192,7 @@ def _print_rule(rule: Rule, chip: Chip, absent: list[str], console: Console) -> 
     table.title = None
     for number, line in enumerate(listing(rule, steps, engine.uk_counts)):
         lost = str(line.lost_bits) if line.op == "MAC" else ""
-        table.add_row(
-            str(number), line.op, line.target, line.effect, lost, ", ".join(line.acts)
-        )
+        table.add_row(str(number), line.op, line.target, line.effect, lost, ", ".join(line.acts))
     console.print(table)
     console.print(_figures(rule, steps.n_instructions, chip, absent))
 
@@ -203,6 +201,7 @@ def _figures(rule: Rule, n: int, chip: Chip, absent: list[str]) -> Table:
     """Return what a visit takes, and what the rule stands on."""
     engine, cost = chip.learning, chip.costs.learning_instruction
     cycles = n * chip.service_cycles("learning_instruction")
+    took = time_text(cycles / (chip.clock.mhz * 1e6))
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -214,8 +213,7 @@ def _figures(rule: Rule, n: int, chip: Chip, absent: list[str]) -> Table:
         ),
         (
             "time",
-            f"{cycles:,} cycles, {time_text(cycles / (chip.clock.mhz * 1e6))} a visit: {n} x "
-            f"{cost.time_ns:g} ns in whole cycles at {chip.clock.mhz:g} MHz",
+            f"{cycles:,} cycles, {took} a visit: {n} x {cost.time_ns:g} ns in whole cycles at {chip.clock.mhz:g} MHz",
         ),
         ("energy", f"{energy_text(n * cost.energy_pj)} a visit: {n} x {cost.energy_pj:g} pJ"),
         (

@@ -15,7 +15,7 @@ from emulator.cli import options
 from emulator.cli.networks import chip_of
 from emulator.emulator import Emulator
 from emulator.errors import EmulatorError, MicrocodeError, RunError
-from emulator.inputs import read_inputs
+from emulator.inputs import read_inputs, read_rewards
 from emulator.microcode import disassemble, listing, load_model, shipped_models
 from emulator.program import Program
 from emulator.stepping import NeuronStep
@@ -116,11 +116,13 @@ def step(
     if not match:
         raise RunError(f"--neuron {neuron}: it must be a population and a number, like cells[3]")
     loaded = Program.load(program)
+    n_steps = skip + steps
     given = {} if input_file is None else read_inputs(input_file)
-    inputs = {name: spikes[spikes[:, 0] < skip + steps] for name, spikes in given.items()}
+    inputs = {name: spikes[spikes[:, 0] < n_steps] for name, spikes in given.items()}
+    rewards = None if input_file is None else read_rewards(input_file, n_steps) or None
     emulator = Emulator(chip_of(loaded, chip), loaded)
     console = Console()
-    shown = emulator.watch(match[1], int(match[2]), skip + steps, inputs, seed=seed)
+    shown = emulator.watch(match[1], int(match[2]), n_steps, inputs, seed=seed, rewards=rewards)
     for one in shown:
         if one.step >= skip:
             _print_step(neuron, one, console)

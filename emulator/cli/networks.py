@@ -76,9 +76,7 @@ def load(source: Source, chip: Chip, seed: int) -> Loaded:
     return Loaded(program, file)
 
 
-def chip_of(
-    program: Program, chip: str | None, changes: Mapping[str, str] | None = None
-) -> Chip:
+def chip_of(program: Program, chip: str | None, changes: Mapping[str, str] | None = None) -> Chip:
     """Return the chip that was named, or the shipped one for which a program was compiled."""
     name = program.manifest["chip"]["name"]
     if chip is None and name not in {path.stem for path in shipped_chips()}:

@@ -127,13 +127,8 @@ class Plastic:
         n_pre, n_post = self._ends[k]
         first_row, rows = self._rows[k]
         traces = self.state["traces"]
-        mixed, tags = engine.mixed_weight_limits, engine.tag_limits
+        tags = engine.tag_limits
         mode = self.program.manifest["projections"][k]["sign_mode"]
-        weights = {
-            "mixed": (mixed.minimum, mixed.maximum),
-            "exc": (0, mixed.maximum),
-            "inh": (-mixed.maximum, 0),
-        }[mode]
         stride = _stride(n_post)
         return {
             "number": k,
@@ -142,7 +137,11 @@ class Plastic:
             "rounds_up": engine.second_impulse == "up",
             "counts_steps": engine.uk_counts == "steps",
             "targets": sum(1 << TARGET_NUMBER[t] for t in self.steps[k].targets),
-            "limits": [weights, (0, self.program.max_delay_steps), (tags.minimum, tags.maximum)],
+            "limits": [
+                engine.weight_limits(mode),
+                (0, self.program.max_delay_steps),
+                (tags.minimum, tags.maximum),
+            ],
             "accumulator": (engine.accumulator_limits.minimum, engine.accumulator_limits.maximum),
             "n_pre": n_pre,
             "n_post": n_post,

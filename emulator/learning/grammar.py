@@ -125,7 +125,9 @@ class _Parser:
         """Raise what is wrong with a token wherever it stands."""
         what = ""
         if token.kind == "fraction":
-            what = f"{token.text} is no whole number; fractions are powers of 2, like 2^-3 or 3 * 2^-3"
+            what = (
+                f"{token.text} is no whole number; fractions are powers of 2, like 2^-3 or 3 * 2^-3"
+            )
         elif token.text == "/":
             what = "there is no division; multiply by a power of 2, like 2^-3"
         elif token.text == "**":
@@ -185,7 +187,8 @@ class _Parser:
                 mantissa, exponent = mantissa * found[0], exponent + found[1]
                 if abs(mantissa) > 2**31 or abs(exponent) > MAX_EXPONENT:
                     raise _MistakeError(
-                        here, f"the product's constant is out of range: it is {mantissa} * 2^{exponent}"
+                        here,
+                        f"the product's constant is out of range: it is {mantissa} * 2^{exponent}",
                     )
             if not self._is("*"):
                 break

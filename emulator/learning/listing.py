@@ -77,31 +77,33 @@ def _conditions(term: Term, uk_counts: str, epoch: int) -> tuple[str, ...]:
     """Return what must hold for the rows of a source to be visited for a product; the kernel's `acts` and `may_act`."""
     if term.mantissa == 0:
         return ("never: its constant is 0",)
-    found = []
-    if term.gate == "x0":
-        found.append("the source fired")
-    elif term.gate == "y0":
-        found.append("any target fired")
-    elif term.gate != "u0" or uk_counts != "epochs":
-        found.append(_every(int(term.gate[1:]), uk_counts, epoch))
+    found = [_gate(term.gate, uk_counts, epoch)]
     for source, index in term.needs:
-        if source == Source.PRE_AT_PRE:
-            found.append(f"x{index + 1} is not 0 at its spike")
-        elif source == Source.PRE_AT_POST:
-            found.append(f"x{index + 1} was not 0 in the epoch")
-        elif source == Source.PRE_AT_END:
-            found.append(f"x{index + 1} is not 0 at the end")
-        elif source == Source.PRE_FIRED:
-            found.append("the source fired")
-        elif source == Source.SHARED and index < 2:
-            found.append(f"r{index} is not 0")
+        if source in NEEDED:
+            found.append(NEEDED[source].format(index + 1))
         elif source == Source.SHARED:
-            found.append(_every(index - 2, uk_counts, epoch))
-    return tuple(dict.fromkeys(found)) or ("always",)
+            reward = f"r{index} is not 0"
+            found.append(reward if index < 2 else _every(index - 2, uk_counts, epoch))
+    return tuple(dict.fromkeys(filter(None, found))) or ("always",)
+
+
+NEEDED = {
+    Source.PRE_AT_PRE: "x{} is not 0 at its spike",
+    Source.PRE_AT_POST: "x{} was not 0 in the epoch",
+    Source.PRE_AT_END: "x{} is not 0 at the end",
+    Source.PRE_FIRED: "the source fired",
+}
+"""What a row needs for an operand; those of targets and synapses are not looked at before the visit."""
+
+
+def _gate(gate: str, uk_counts: str, epoch: int) -> str:
+    if gate[0] != "u":
+        return {"x0": "the source fired", "y0": "any target fired"}[gate]
+    return _every(int(gate[1:]), uk_counts, epoch)
 
 
 def _every(k: int, uk_counts: str, epoch: int) -> str:
-    """Return when u_k is 1, in words."""
+    """Return when u_k is 1, in words; nothing where it always is."""
     if uk_counts == "epochs":
-        return f"each {2**k}th epoch" if k else "each epoch"
-    return f"the step is a multiple of {2**k}" if (epoch % 2**k) else "each epoch"
+        return f"each {2**k}{'nd' if k == 1 else 'th'} epoch" if k else ""
+    return f"the step is a multiple of {2**k}" if epoch % 2**k else ""

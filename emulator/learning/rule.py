@@ -95,8 +95,9 @@ class Rule:
         if not products and not mistakes:
             mistakes.append("a rule needs dw, dt or dd")
         object.__setattr__(self, "products", products)
-        if isinstance(self.epoch, np.integer):
-            object.__setattr__(self, "epoch", int(self.epoch))
+        epoch: Any = self.epoch
+        if isinstance(epoch, np.integer):
+            object.__setattr__(self, "epoch", int(epoch))
         mistakes += self._wrong_traces()
         if (
             isinstance(self.epoch, bool)

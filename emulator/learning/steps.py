@@ -183,7 +183,9 @@ def _term(
             f"the product can reach {largest:.3g}; the engine multiplies in 32 bits: use fewer factors"
         )
     if len(chosen) > MOST_FACTORS:
-        mistakes.append(f"the product has {len(chosen)} factors; at most {MOST_FACTORS} can be multiplied")
+        mistakes.append(
+            f"the product has {len(chosen)} factors; at most {MOST_FACTORS} can be multiplied"
+        )
     for operand in chosen:
         if operand not in operands:
             operands.append(operand)

@@ -10,6 +10,7 @@ from rich.text import Text
 from emulator.chip import Chip
 from emulator.observe.energy import STATIC
 from emulator.observe.heatmap import COLOURS, heat_map, level_glyph
+from emulator.observe.learned_report import learning_tables
 from emulator.observe.quantities import energy_text, power_text, table_of, time_text
 from emulator.observe.report import MEANING, figures
 from emulator.observe.run import Run
@@ -40,6 +41,8 @@ def print_report(run: Run, console: Console | None = None, *, map_of: MapOf = "e
     console.print(_events(data, console.width))
     console.print(core_map(data, run.chip, map_of, console.width, unicode=unicode))
     console.print(_population_table(data))
+    if data["learning"]:
+        console.print(learning_tables(data["learning"]))
     if data["timing"] is not None:
         console.print(timing_tables(data["timing"], data["run"]["steps"], unicode=unicode))
     console.print(_reservations(data))
@@ -85,6 +88,12 @@ def _summary(data: dict[str, Any]) -> Table:
         "stored synapses visited by spikes (NeuroBench: Effective_"
         + (f"ACs, and {macs:,} Effective_MACs)" if macs else "ACs)"),
     )
+    if data["learning"]:
+        table.add_row(
+            "visits",
+            f"{sum(line['visits'] for line in data['learning']):,}",
+            f"of synapses by learning rules: {events['learning_instruction']:,} micro-instructions",
+        )
     table.add_row(
         "packets",
         f"{events['packet']:,}",

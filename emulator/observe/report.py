@@ -9,6 +9,7 @@ import numpy as np
 from emulator.chip import EVENTS, Chip
 from emulator.observe.counters import CHIP
 from emulator.observe.energy import STATIC, Energy
+from emulator.observe.learned_report import learning_figures
 from emulator.observe.run import Run
 from emulator.observe.timed import timing_figures
 from emulator.program import Program
@@ -65,6 +66,7 @@ def figures(run: Run) -> dict[str, Any]:
         "energy": _energy(energy),
         "populations": _populations(run, energy),
         "cores": _cores(run, energy),
+        "learning": learning_figures(run),
         "neurobench": _neurobench(run),
         "unlimited": unlimited(run.chip),
         "assumptions": {
