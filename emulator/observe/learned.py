@@ -32,7 +32,7 @@ class Synapses:
 
     def __init__(self, program: Program, name: str) -> None:
         self.pre, self.post, place, _ = program.synapse_places(name)
-        self.first = int(place.min(initial=0)) if len(place) else 0
+        self.first = int(place.min()) if len(place) else 0
         self.place = place - self.first
         sizes = {p["name"]: p["size"] for p in program.manifest["populations"]}
         projection = next(p for p in program.manifest["projections"] if p["name"] == name)
