@@ -161,10 +161,6 @@ class _Parser:
         products = [self._product(self._sign())]
         while self._is("+", "-"):
             products.append(self._product(self._sign()))
-        if self._now.kind != "end":
-            raise _MistakeError(
-                self._now.column, f"{self._shown()} follows a product; '*', '+' or '-' is expected"
-            )
         return tuple(products)
 
     def _sign(self) -> int:
@@ -193,6 +189,10 @@ class _Parser:
             if not self._is("*"):
                 break
             self._take()
+        if self._now.kind != "end" and not self._is("+", "-"):
+            raise _MistakeError(
+                self._now.column, f"{self._shown()} follows a product; '*', '+' or '-' is expected"
+            )
         if not gate:
             raise _MistakeError(
                 column, f"this product does not say when it acts: one factor must be {GATES}"

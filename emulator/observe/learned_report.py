@@ -119,8 +119,8 @@ def learning_tables(lines: list[dict[str, Any]]) -> RenderableType:
     rest = len(lines) - MAX_PROJECTIONS
     note = Text(f"  {rest:,} more; emulator report --json lists all\n" if rest > 0 else "")
     note.append(
-        "  visits: synapses that a rule went through; instructions: micro-instructions of these;\n"
-        "  weights are mantissas, and below a projection's name are the limits to which they are clipped\n"
+        "  visits: synapses that a rule went through; instructions: micro-instructions;\n"
+        "  weights: mantissas, and below a name the limits to which they are clipped\n"
     )
     return Group(done, _rules(lines[:MAX_PROJECTIONS]), weights, note)
 

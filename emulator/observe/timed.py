@@ -10,6 +10,7 @@ from rich.text import Text
 from emulator.chip import Chip
 from emulator.observe.quantities import table_of
 from emulator.timing import LINKS, Timing
+from emulator.timing.learning import LEARNING
 
 HOTTEST = 5
 BAR_COLUMNS = 30
@@ -126,7 +127,7 @@ def timing_tables(timing: dict[str, Any], n_steps: int, *, unicode: bool) -> Ren
     return Group(*parts)
 
 
-def _bottlenecks(timing: dict[str, Any], n_steps: int, bar: str) -> Table:
+def _bottlenecks(timing: dict[str, Any], n_steps: int, bar: str) -> RenderableType:
     table = table_of(
         "What bounded the steps", ("bottleneck", "left"), ("steps", "right"), ("share", "right")
     )
@@ -134,7 +135,13 @@ def _bottlenecks(timing: dict[str, Any], n_steps: int, bar: str) -> Table:
         if count:
             drawn = Text(bar * max(1, round(BAR_COLUMNS * count / n_steps)), "cyan")
             table.add_row(name, f"{count:,}", f"{100 * count / n_steps:.1f} %", drawn)
-    return table
+    if not timing["bottleneck_steps"].get(LEARNING):
+        return table
+    note = Text(
+        f"  {LEARNING}: visits of plastic synapses, at the end of an epoch, took longer than\n"
+        "  all that the step did before\n"
+    )
+    return Group(table, note)
 
 
 def _stages(timing: dict[str, Any]) -> RenderableType:
