@@ -154,7 +154,7 @@ def _read_tables(folder: Path, manifest: Manifest, program: Program, chip: Chip)
             step,
             source,
             tables.read_active(folder / "active.parquet", program, n_steps),
-            read_learned(folder, program, manifest.weights_every),
+            read_learned(folder, program, manifest.weights_every, n_steps),
             tables.read_recordings(folder, program, n_steps),
             payload,
         ),

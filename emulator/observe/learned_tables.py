@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.errors import RunError
-from emulator.learning import PRE_TRACES, TRACES
+from emulator.learning import PRE_TRACES, TRACE_MAX, TRACES
 from emulator.observe.learned import SYNAPTIC, Learned, State, Synapses
 from emulator.observe.parquet import Columns, Named, Stream, read_columns
 from emulator.observe.records import Part
 from emulator.program import Program
 
 VISITS, LEARNED, TRACE_FILE = "visits.parquet", "learned.parquet", "traces.parquet"
+WEIGHTS = {"mixed": (-256, 255), "exc": (0, 255), "inh": (-255, 0)}
+"""What a synapse holds, whatever the chip's limits are."""
 FILES = (VISITS, LEARNED, TRACE_FILE)
 """Files of a run of a program that learns."""
 
@@ -131,14 +133,48 @@ def read_visits(folder: Path, program: Program, n_steps: int) -> NDArray[np.uint
     return visits
 
 
-def read_learned(folder: Path, program: Program, every: int | None) -> Learned:
-    """Return what was learned."""
+def read_learned(
+    folder: Path, program: Program, every: int | None, n_steps: int | None = None
+) -> Learned:
+    """Return what was learned; with the number of steps of the run, nothing that should be there may be missing."""
     if not program.learns:
         return Learned(program, [], every)
     states: dict[int, State] = {}
     for step, name, own in (*_read_synapses(folder, program), *_read_traces(folder, program)):
         states.setdefault(step, {}).setdefault(name, {}).update(own)
+    empty = [k for k in program.rules if not program.manifest["projections"][k]["n_synapses"]]
+    for state in states.values():
+        for k in empty:
+            none = {"words": np.empty(0, np.uint32), "tags": np.empty(0, np.int16)}
+            state.setdefault(_names(program)[k], {}).update(none)
+    if n_steps is not None and len(empty) < len(program.rules):
+        _require_whole(folder, program, states, every, n_steps)
     return Learned(program, sorted(states.items()), every)
+
+
+def _require_whole(
+    folder: Path, program: Program, states: dict[int, State], every: int | None, n_steps: int
+) -> None:
+    wanted = {n_steps} | set(range(every, n_steps + 1, every) if every else ())
+    if set(states) != wanted:
+        raise RunError(
+            f"{folder / LEARNED}: it holds what was learned after {_steps(set(states))} steps; the run kept "
+            f"{_steps(wanted)}"
+        )
+    names = _names(program)
+    for step, state in states.items():
+        for k, rule in program.rules.items():
+            kept = {"words", "tags"} | {t for t in TRACES if getattr(rule, t) is not None}
+            missing = sorted(kept - set(state.get(names[k], {})))
+            if missing:
+                raise RunError(
+                    f"{folder}: of '{names[k]}' after {step} steps there is no {', '.join(missing)}"
+                )
+
+
+def _steps(steps: set[int]) -> str:
+    listed = [str(step) for step in sorted(steps)]
+    return ", ".join([*listed[:5], *(["and more"] if len(listed) > 5 else [])]) or "no"
 
 
 def _read_synapses(
@@ -168,6 +204,10 @@ def _read_synapses(
             )
             if not whole:
                 raise RunError(f"{path}: these are not the synapses of '{names[k]}' in their order")
+            if not _fits(program, k, {c: table[c][rows] for c in ("weight", "delay")}):
+                raise RunError(
+                    f"{path}: a weight or a delay of '{names[k]}' is outside what its synapses hold"
+                )
             words = synapses.words.copy()
             weight = table["weight"][rows].astype(np.int32).view(np.uint32) << np.uint32(23)
             late = table["delay"][rows].astype(np.uint32) << np.uint32(16)
@@ -177,6 +217,15 @@ def _read_synapses(
             if rule.has_tag:
                 tags[synapses.place] = table["tag"][rows]
             yield int(table["step"][rows[0]]), names[k], own | {"tags": tags}
+
+
+def _fits(program: Program, k: int, columns: dict[str, NDArray[np.generic]]) -> bool:
+    """Return whether values are such as a run can leave in synapses."""
+    low, high = WEIGHTS[program.manifest["projections"][k]["sign_mode"]]
+    weight, delay = columns["weight"], columns["delay"]
+    return bool(
+        weight.min() >= low and weight.max() <= high and delay.max() <= program.max_delay_steps  # type: ignore[operator]
+    )
 
 
 def _read_traces(
@@ -194,6 +243,8 @@ def _read_traces(
                 continue
             n = sizes[projection["source" if trace in PRE_TRACES else "target"]]
             mine = np.flatnonzero((table["projection"] == k) & (table["trace"] == number))
+            if (table["value"][mine] > TRACE_MAX).any():
+                raise RunError(f"{path}: {trace} of '{names[k]}' is above {TRACE_MAX}")
             if len(mine) % n:
                 raise RunError(
                     f"{path}: it has {len(mine)} lines of {trace} of '{names[k]}'; {n} make one"
