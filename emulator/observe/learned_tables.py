@@ -145,8 +145,8 @@ def read_learned(
     empty = [k for k in program.rules if not program.manifest["projections"][k]["n_synapses"]]
     for state in states.values():
         for k in empty:
-            none = {"words": np.empty(0, np.uint32), "tags": np.empty(0, np.int16)}
-            state.setdefault(_names(program)[k], {}).update(none)
+            own = state.setdefault(_names(program)[k], {})
+            own["words"], own["tags"] = np.empty(0, np.uint32), np.empty(0, np.int16)
     if n_steps is not None and len(empty) < len(program.rules):
         _require_whole(folder, program, states, every, n_steps)
     return Learned(program, sorted(states.items()), every)
@@ -224,7 +224,7 @@ def _fits(program: Program, k: int, columns: dict[str, NDArray[np.generic]]) -> 
     low, high = WEIGHTS[program.manifest["projections"][k]["sign_mode"]]
     weight, delay = columns["weight"], columns["delay"]
     return bool(
-        weight.min() >= low and weight.max() <= high and delay.max() <= program.max_delay_steps  # type: ignore[operator]
+        weight.min() >= low and weight.max() <= high and delay.max() <= program.max_delay_steps
     )
 
 

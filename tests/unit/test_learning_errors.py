@@ -115,10 +115,12 @@ def test_a_population_without_microcode_supplies_nothing():
 
 
 def test_delays_take_accumulator_entries():
-    rule, changes = Rule(dd="x0"), {"core.accumulator_entries": 60}
-    message = refused(network(rule), changes, error=CapacityError)
-    assert "accumulator entries: 65 (65 slots of 1) needed, 60 on a core of chip 'loihi2'" in message
-    compile_network(network(Rule(dw="x0")), load_chip("loihi2", changes))
+    changes, mapping = {"core.accumulator_entries": 130}, Mapping([("b", 0, 3, 0)])
+    message = refused(network(Rule(dd="x0")), changes, error=CapacityError, mapping=mapping)
+    assert (
+        "accumulator entries: 195 (65 slots of 3) needed, 130 on a core of chip 'loihi2'" in message
+    )
+    compile_network(network(Rule(dw="x0")), load_chip("loihi2", changes), mapping)
 
 
 def test_weights_outside_the_range_of_the_engine():
