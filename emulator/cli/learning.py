@@ -85,7 +85,7 @@ def save(
         Path, typer.Option("--output", "-o", metavar="PROGRAM", help="File to write.")
     ],
 ) -> None:
-    """Write a run's program with the weights, delays that it learned; nothing learns in it any more."""
+    """Write a run's program with the weights and delays that it learned; nothing learns in it any more."""
     check_output(None, output)
     run = Run.load(folder)
     if not run.program.learns:

@@ -95,7 +95,7 @@ def learning_tables(lines: list[dict[str, Any]]) -> RenderableType:
     )  # fmt: skip
     for line in lines[:MAX_PROJECTIONS]:
         done.add_row(
-            line["projection"],
+            Text(line["projection"]),
             f"{line['synapses']:,}",
             f"{line['cores']:,}",
             f"{line['visits']:,}",
@@ -108,7 +108,7 @@ def learning_tables(lines: list[dict[str, Any]]) -> RenderableType:
             if values is not None:
                 low, high = line["weight_limits"]
                 weights.add_row(
-                    line["projection"] if when == "before" else f"  {low:,} to {high:,}",
+                    Text(line["projection"] if when == "before" else f"  {low:,} to {high:,}"),
                     when,
                     f"{values['mean']:,.2f}",
                     f"{values['min']:,}",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from emulator.errors import NetworkError
-from emulator.inputs import read_inputs
+from emulator.inputs import read_inputs, read_rewards
 
 
 @pytest.fixture
@@ -99,3 +99,21 @@ def test_what_is_no_file_is_refused(path, tmp_path):
     np.save(tmp_path / "one.npy", [1])
     with pytest.raises(NetworkError, match=r"not an \.npz file"):
         read_inputs(tmp_path / "one.npy")
+
+
+def test_rewards_stand_beside_spikes(path):
+    np.savez(path, r0_step=[4], r0_neuron=[0], r1=np.array([1, -2, 3], np.int8))
+    assert list(read_inputs(path)) == ["r0"]
+    rewards = read_rewards(path)
+    assert list(rewards) == ["r1"]
+    assert rewards["r1"].tolist() == [1, -2, 3]
+    assert rewards["r1"].dtype == np.int64
+    assert read_rewards(path, 2)["r1"].tolist() == [1, -2]
+    assert read_rewards(path, 5)["r1"].tolist() == [1, -2, 3, 0, 0]
+
+
+@pytest.mark.parametrize("values", [1, [[1]], [0.5], ["a"]])
+def test_rewards_are_rows_of_whole_numbers(path, values):
+    np.savez(path, r0=values)
+    with pytest.raises(NetworkError, match=r"'r0' is .* it must be one row of whole numbers"):
+        read_rewards(path)

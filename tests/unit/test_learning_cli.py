@@ -130,9 +130,7 @@ def test_the_rules_of_a_program_are_listed(done, refused, capsys):
     assert refused("learn", "show", "net.program", "--chip", "noc_d") == (
         "projection 'in->cells': chip 'noc_d' has no learning engine (learning.instructions is 0)"
     )
-    Program.load("net.program")
-    Run_folder = done("run", "net.program", "--chip", "loihi2", "--steps", "0", "-o", "none")
-    assert "0 steps" in Run_folder
+    assert "0 steps" in done("run", "net.program", "--chip", "loihi2", "--steps", "0", "-o", "none")
     done("learn", "save", "none", "-o", "fixed.program")
     assert main(["learn", "show", "fixed.program"]) == 0
     assert "no synapse of program 'learner' learns" in capsys.readouterr().err
@@ -193,6 +191,23 @@ def test_rewards_come_from_the_input_file(done, refused):
     assert refused("run", "net.py", "--chip", "loihi2", "--input", "r0.npz", "-o", "w") == (
         "rewards: no learning rule of program 'learner' uses r0"
     )
+
+
+def test_a_neuron_is_stepped_through_with_its_rewards(done):
+    Path("net.py").write_text(
+        NETWORK.replace("vth_mant=60, du=4095, dv=400", 'model="if", threshold=10**6')
+    )
+    done("compile", "net.py", "--chip", "loihi2", "-o", "net.program")
+    spikes = {"in_step": np.arange(12), "in_neuron": np.zeros(12, int)}
+    np.savez("none.npz", **spikes)
+    np.savez("some.npz", r1=[100], **spikes)
+    arguments = ("step", "net.program", "--neuron", "cells[0]", "--steps", "1", "--skip", "11")
+    inputs = [
+        int(done(*arguments, "--input", name).split("input ")[1].split(":")[0].replace(",", ""))
+        for name in ("none.npz", "some.npz")
+    ]
+    # The rewarded synapse went from 20 to its limit of 255 at the end of the first epoch; weights count 64.
+    assert inputs[1] - inputs[0] == 64 * (255 - 20)
 
 
 def test_a_file_whose_rewards_are_none_is_told(refused):
