@@ -19,6 +19,7 @@ from emulator.observe.quantities import energy_text, table_of, time_text
 from emulator.observe.run import Run
 from emulator.program import Program
 from emulator.program.fit import rule_mistakes
+from emulator.units import exact
 
 DEFAULT_CHIP = "loihi2"
 RULE = re.compile(r"\s*(d[wdt])\s*=(.*)", re.DOTALL)
@@ -200,8 +201,7 @@ def _print_rule(rule: Rule, chip: Chip, absent: list[str], console: Console) -> 
 def _figures(rule: Rule, n: int, chip: Chip, absent: list[str]) -> Table:
     """Return what a visit takes, and what the rule stands on."""
     engine, cost = chip.learning, chip.costs.learning_instruction
-    cycles = n * chip.service_cycles("learning_instruction")
-    took = time_text(cycles / (chip.clock.mhz * 1e6))
+    took = time_text(n * exact(cost.time_ns) / 10**9)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -213,7 +213,7 @@ def _figures(rule: Rule, n: int, chip: Chip, absent: list[str]) -> Table:
         ),
         (
             "time",
-            f"{cycles:,} cycles, {took} a visit: {n} x {cost.time_ns:g} ns in whole cycles at {chip.clock.mhz:g} MHz",
+            f"{took} a visit: {n} x {cost.time_ns:g} ns; a core's visits in a step end with a whole cycle",
         ),
         ("energy", f"{energy_text(n * cost.energy_pj)} a visit: {n} x {cost.energy_pj:g} pJ"),
         (

@@ -288,6 +288,8 @@ def _register_weights(
 ) -> tuple[NDArray[np.int16], int, dict[str, Any] | None]:
     """Look weights up in a table of every mantissa there is; negative ones stand at its end."""
     exponent, policy = projection.weight_exp, chip.arithmetic.weight_policy
+    if projection.learning is not None:
+        return projection.weights.astype(np.int16), exponent, None
     if _keeps_bits(projection) and exponent < 0:
         mantissas, exponent, report = _table(projection, min(exponent + 6, 0), policy)
         return mantissas, projection.weight_exp, report

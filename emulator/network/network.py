@@ -240,7 +240,7 @@ class Network:
         delay : int, or array of the same form as the weights
             Steps beyond the one that every spike takes.
         sign_mode : {"mixed", "exc", "inh"}
-            Which signs the weights may have: mantissas -256..254 (even), 0..255, -255..0.
+            Which signs the weights may have: mantissas -256..254 (even; -256..255 where they learn), 0..255, -255..0.
         weight_bits : int
             Bits that the chip stores of a weight that does not learn.
         learning : Rule, optional
@@ -399,18 +399,7 @@ def _connection_mistakes(
     ]
     if any(p.name == name for p in net.projections):
         mistakes.append("the network has one of this name already")
-    if not isinstance(learning, Rule | None):
-        mistakes.append(f"learning is {learning!r:.60}; it must be a Rule")
-    elif target.is_input and learning is None:
-        mistakes.append(
-            f"'{target.name}' is an input; it can be the target of learning synapses only"
-        )
-    elif target.is_input and values.dtype.kind == "f" and values.size:
-        mistakes.append(
-            f"weights are real values, but the input '{target.name}' has no threshold; give integers"
-        )
-    if not (_is_int(weight_bits) and 1 <= weight_bits <= 8):  # type: ignore[operator]
-        mistakes.append(f"weight_bits is {weight_bits!r}; allowed: 1 to 8")
+    mistakes += _learning_mistakes(target, values, weight_bits, learning)
     if not isinstance(sign_mode, str) or sign_mode not in WEIGHT_RANGE:
         return [*mistakes, f"sign_mode is {sign_mode!r:.60}; allowed: {', '.join(WEIGHT_RANGE)}"]
     is_real = values.dtype.kind == "f"
@@ -431,4 +420,28 @@ def _connection_mistakes(
             f"weights are {kind} but the threshold of '{target.name}' is {unit}; "
             "give both as registers (integers, vth_mant) or both in real units (floats, threshold)"
         )
-    return mistakes + sign_mistakes(values, sign_mode, weight_bits, is_real)
+    return mistakes + sign_mistakes(values, sign_mode, weight_bits, is_real, learning is not None)
+
+
+def _learning_mistakes(
+    target: Population, values: NDArray[Any], weight_bits: object, learning: object
+) -> list[str]:
+    """Return what is wrong with a rule, or with an input as a target, and with the bits of weights."""
+    mistakes = []
+    if not isinstance(learning, Rule | None):
+        mistakes.append(f"learning is {learning!r:.60}; it must be a Rule")
+    elif target.is_input and learning is None:
+        mistakes.append(
+            f"'{target.name}' is an input; it can be the target of learning synapses only"
+        )
+    elif target.is_input and values.dtype.kind == "f" and values.size:
+        mistakes.append(
+            f"weights are real values, but the input '{target.name}' has no threshold; give integers"
+        )
+    if learning is not None and weight_bits != 8:
+        mistakes.append(
+            f"weight_bits is {weight_bits!r}; weights that learn have 9 bits with their sign"
+        )
+    elif not (_is_int(weight_bits) and 1 <= weight_bits <= 8):  # type: ignore[operator]
+        mistakes.append(f"weight_bits is {weight_bits!r}; allowed: 1 to 8")
+    return mistakes

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from emulator.errors import NetworkError
 
 MAX_DELAY_STEPS = 63
+PLASTIC_RANGE = (-256, 255)
 WEIGHT_RANGE = {"mixed": (-256, 254), "exc": (0, 255), "inh": (-255, 0)}
 
 
@@ -188,10 +189,10 @@ def _delays(delay: Any, n: int) -> NDArray[np.uint8] | int:
 
 
 def sign_mistakes(
-    values: NDArray[Any], sign_mode: str, weight_bits: object, is_real: bool
+    values: NDArray[Any], sign_mode: str, weight_bits: object, is_real: bool, learns: bool
 ) -> list[str]:
-    """Return what is wrong with the signs and the range of weights."""
-    low, high = WEIGHT_RANGE[sign_mode]
+    """Return what is wrong with the signs and the range of weights; those that learn have nine bits."""
+    low, high = PLASTIC_RANGE if learns and sign_mode == "mixed" else WEIGHT_RANGE[sign_mode]
     if not values.size:
         return []
     if is_real:
@@ -202,7 +203,7 @@ def sign_mistakes(
         read = f"weights are {values.min()} to {values.max()}"
         return [f"{read}; sign_mode '{sign_mode}' allows {low} to {high}"]
     odd = values[values & 1 == 1]
-    if sign_mode == "mixed" and weight_bits == 8 and odd.size:
+    if sign_mode == "mixed" and weight_bits == 8 and odd.size and not learns:
         return [
             f"weight {odd[0]} is odd; mixed weights keep 7 bits and a sign: even values {low} to {high}"
         ]

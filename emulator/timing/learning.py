@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from emulator.chip import Chip
 from emulator.program import Program
 from emulator.timing.traffic import instructions_per_visit
+from emulator.units import exact
 
 LEARNING = "learning"
 """The bottleneck of a step whose learning phase takes longer than all before it."""
@@ -15,6 +16,7 @@ class LearningTimer:
     """Adds the learning phase to steps that were timed without it.
 
     A core visits its synapses one after another; the step ends when the slowest has, and then comes the barrier.
+    The time of all visits of a core in a step becomes whole cycles once, rounded up.
 
     Parameters
     ----------
@@ -29,12 +31,9 @@ class LearningTimer:
     def __init__(self, program: Program, chip: Chip, barrier_cycles: int) -> None:
         self.n_segments, self.barrier_cycles = len(program.segments), barrier_cycles
         cores = program.blocks[program.learning_blocks, 0]
-        cost = chip.service_cycles("learning_instruction")
-        each = (
-            instructions_per_visit(program, chip) * cost
-            if program.learns
-            else np.empty(0, np.int64)
-        )
+        each = instructions_per_visit(program, chip) if program.learns else np.empty(0, np.int64)
+        cost = exact(chip.costs.learning_instruction.time_ns) * exact(chip.clock.mhz) / 1000
+        self._numerator, self._denominator = cost.numerator, cost.denominator
         self._cores, place = np.unique(cores, return_inverse=True)
         self._cost = np.zeros(
             (len(cores), len(self._cores)), np.int64
@@ -59,7 +58,10 @@ class LearningTimer:
         """
         if not self._cost.size:
             return np.zeros_like(self.core_cycles)
-        work = counts[:, self.n_segments :].astype(np.int64) @ self._cost
+        instructions = counts[:, self.n_segments :].astype(np.int64) @ self._cost
+        if int(instructions.max(initial=0)) * self._numerator >= 2**63:
+            instructions = instructions.astype(object)
+        work = (-(-instructions * self._numerator // self._denominator)).astype(np.int64)
         longest = work.max(axis=1, initial=0)
         bottleneck[longest > step_cycles - self.barrier_cycles] = number
         step_cycles += longest
