@@ -64,11 +64,11 @@ cdef void mark(Plasticity *p, const uint32_t *sources, int64_t n, int64_t step) 
                         continue
                     z = values[q * j]
                     if not at.side and rule.rounds_up:
-                        z = min(<int32_t>TRACE_MAX, z + kind.impulse + <int32_t>(kind.impulse_chance != 0))
+                        z = min(<int32_t>TRACE_MAX, z + kind.impulse_up)
                     else:
                         bits = 0
-                        if kind.impulse_chance:
-                            key_of(p, rule, at.side, step, key)
+                        if kind.impulse_chance:  # with the bits of the step in which the earlier spike was
+                            key_of(p, rule, at.side, step - step % rule.epoch + when[0] - 1, key)
                             bits = bits_of(key, at.index, q)
                         z = raised(kind, z, bits)
                     values[q * j] = <uint8_t>z

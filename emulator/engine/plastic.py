@@ -313,6 +313,7 @@ def _kinds(rule: Rule, chip: Chip) -> Array:
         row["decayed"], row["chance"] = whole, chance
         impulse, more = _rounded(np.array([float(trace.impulse)]), rounding)
         row["impulse"], row["impulse_chance"] = impulse[0], more[0]
+        row["impulse_up"] = np.ceil(trace.impulse)
     return table
 
 

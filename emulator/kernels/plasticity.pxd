@@ -40,6 +40,7 @@ cdef struct LearningOperand:
 cdef struct TraceKind:             # of x1, x2, y1, y2, y3
     int32_t kept                   # 0 not at all, 1 from spikes, 2 supplied by neuron programs
     int32_t impulse
+    int32_t impulse_up             # rounded up
     uint32_t impulse_chance        # of one more, of 65536
     int32_t[128] decayed
     uint32_t[128] chance           # of one more, of 65536
