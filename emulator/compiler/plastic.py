@@ -60,7 +60,7 @@ def _mistakes(projection: Projection, chip: Chip) -> list[str]:
             f"weight_exp is {projection.weight_exp}; weights that learn allow {LEAST_EXPONENT} to "
             f"{chip.arithmetic.weight_exponent_max}"
         )
-    low, high = engine.mixed_weight_limits.minimum, engine.mixed_weight_limits.maximum
+    low, high = engine.weight_limits(projection.sign_mode)
     values = projection.weights
     if not projection.is_real and values.size and (values.min() < low or values.max() > high):
         mistakes.append(

@@ -156,7 +156,7 @@ class Plastic:
             "history": np.zeros(n_pre * 2 * (rule.epoch + 1), np.uint8),
             "seen": np.zeros(2 * n_pre, np.uint8),
             "first_row": first_row,
-            "rows": rows,
+            "rows": np.append(rows, np.zeros(1, PLASTIC_ROW)),  # the kernel looks one row ahead
             "first_synapse": self._spans[k][0],
             "tags": self.state["tags"][places["tags"]],
             "rewards": self.state["rewards"][places["rewards"]],
