@@ -151,6 +151,8 @@ def compiled(rule: Rule, engine: Engine) -> Steps:
             f"the rule has {steps.n_instructions} micro-instructions; the chip's learning engine holds "
             f"{engine.instructions}"
         )
+    if len(terms) > MOST_TERMS:
+        mistakes.append(f"the rule has {len(terms)} products; at most {MOST_TERMS} can be")
     if len(operands) > MOST_OPERANDS:
         mistakes.append(
             f"the rule reads {len(operands)} different values; at most {MOST_OPERANDS} can be"
@@ -178,9 +180,15 @@ def _term(
         chosen.append(operand)
     if own is not None and not gate_is_read:  # no factor is 0 where there was no spike
         chosen.append(Operand(own[0]))
+    down, up = max(0, width + engine.mantissa_bits - engine.product_bits), exponent + FRACTION_BITS
     if largest >= 2**31:
         mistakes.append(
             f"the product can reach {largest:.3g}; the engine multiplies in 32 bits: use fewer factors"
+        )
+    elif -(-largest >> down) << up >= 2**31:
+        mistakes.append(
+            f"{where}: the product can reach {-(-largest >> down):.3g}, and times 2^{up} it leaves the engine's 32 bits: "
+            "use a smaller exponent"
         )
     if len(chosen) > MOST_FACTORS:
         mistakes.append(
@@ -193,8 +201,8 @@ def _term(
         target,
         product.gate,
         mantissa,
-        max(0, width + engine.mantissa_bits - engine.product_bits),
-        exponent + FRACTION_BITS,
+        down,
+        up,
         tuple(operands.index(operand) for operand in chosen),
         tuple(needs),
         " * ".join([*_constant(mantissa, exponent), product.gate, *map(str, product.factors)]),
