@@ -1,14 +1,16 @@
 """Hypothesis strategies for learning: rules as text and as the oracle's data, chips, synapses, spike trains."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 import numpy as np
 from hypothesis import strategies as st
 
-from emulator import Rule, Trace, load_chip
+from emulator import Network, Rule, Trace, load_chip
 from emulator.chip import Chip
 from tests.oracle import learning as oracle
+from tests.oracle.neuron_lif import Rules
+from tests.strategies import compartments, registers
 
 small = st.integers(-3, 3)
 bit = st.builds(
@@ -50,7 +52,7 @@ def written(draw, product: oracle.Product) -> str:
 
 
 @st.composite
-def products(draw, bits: int) -> oracle.Product:
+def products(draw, bits: int, *, rewards: bool = True) -> oracle.Product:
     """Draw a product that an engine with mantissas of so many bits can do."""
     half = 2 ** (bits - 1)
     mantissa = draw(st.integers(-half, half - 1) | st.sampled_from([1, -1, -half, half - 1]))
@@ -58,20 +60,20 @@ def products(draw, bits: int) -> oracle.Product:
     if mantissa and draw(st.integers(0, 4)) == 0:  # another form of the same constant, or nearly
         k = draw(st.integers(1, 3))
         mantissa, exponent = mantissa << k, exponent - k
-    factors = draw(st.lists(value, max_size=3)) + draw(st.lists(bit, max_size=1))
+    values = value if rewards else value.filter(lambda factor: factor.name[0] != "r")
+    factors = draw(st.lists(values, max_size=3)) + draw(st.lists(bit, max_size=1))
     gate = draw(st.sampled_from(["x0", "y0", "u0", "u1", "u2"]))
     return oracle.Product(gate, mantissa, exponent, draw(st.permutations(factors)))
 
 
 @st.composite
-def rules(draw, engine: oracle.Engine, epoch: int) -> tuple[Rule, oracle.Rule]:
+def rules(draw, engine: oracle.Engine, epoch: int, *, rewards: bool = True) -> tuple[Rule, oracle.Rule]:
     """Draw a rule as a user writes it, and as the oracle takes it."""
     targets = draw(st.lists(st.sampled_from("wdt"), min_size=1, max_size=3, unique=True))
     chosen, texts, left = {}, {}, 5
     for target in sorted(targets, key="wdt".index):
-        chosen[target] = draw(
-            st.lists(products(engine.mantissa_bits), min_size=1, max_size=max(1, left - 2))
-        )
+        one = products(engine.mantissa_bits, rewards=rewards)
+        chosen[target] = draw(st.lists(one, min_size=1, max_size=max(1, left - 2)))
         left -= len(chosen[target])
         text = "".join(
             (" - " if p.mantissa < 0 else " + ") + written(draw, p) for p in chosen[target]
@@ -177,7 +179,7 @@ class Case:
 
     def learner(self, number: int = 0) -> oracle.Learner:
         """Return the oracle's projection, fresh."""
-        fresh = [oracle.Synapse(s.pre, s.post, s.w, s.d) for s in self.synapses]
+        fresh = [replace(s) for s in self.synapses]
         return oracle.Learner(self.plain, self.engine, number, *self.sizes, fresh, self.seed)
 
     def given(self) -> dict[str, np.ndarray]:
@@ -211,4 +213,77 @@ def cases(draw, n_pre=st.integers(1, 6), n_post=st.integers(1, 9), most: int = 4
         engine, chip_of(engine, sign_mode), sign_mode, rule, plain, sizes, is_recurrent,
         draw(synapses(engine, *sizes, most)), pre, pre if is_recurrent else post, rewards,
         draw(st.sampled_from([0, 1, 2**63 - 1]) | st.integers(0, 2**63 - 1)),
+    )  # fmt: skip
+
+
+@dataclass
+class Loop:
+    """Neurons that are driven by synapses that do not learn, and by their own and an input's that do."""
+
+    engine: oracle.Engine
+    chip: Chip = field(repr=False)
+    registers: list[dict[str, int]]
+    static: list[tuple[int, int, int, int]]  # from an input, to a neuron, weight, delay
+    rules: list[tuple[Rule, oracle.Rule]]  # of input to neurons, and of neurons to neurons
+    synapses: list[list[oracle.Synapse]]
+    exponents: list[int]
+    inputs: np.ndarray
+    seed: int
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return self.inputs.shape[1], len(self.registers)
+
+    def network(self) -> Network:
+        """Return the network; its projections are 'static', 'in' and 'own'."""
+        net = Network("loop")
+        source = net.input("in", self.sizes[0])
+        columns = {key: np.array([row[key] for row in self.registers]) for key in self.registers[0]}
+        cells = net.population("cells", self.sizes[1], model="lif", **columns)
+        net.probe(cells, "u", "v")
+        pre, post, weight, delay = np.array(self.static, int).reshape(-1, 4).T
+        net.connect(source, cells, weights=(pre, post, weight), delay=delay, name="static")
+        for name, end, synapses, (rule, _), exponent in zip(
+            ("in", "own"), (source, cells), self.synapses, self.rules, self.exponents, strict=True
+        ):
+            columns = np.array([(s.pre, s.post, s.w, s.d) for s in synapses], int).reshape(-1, 4).T
+            net.connect(
+                end, cells, weights=tuple(columns[:3]), delay=columns[3], weight_exp=exponent, learning=rule, name=name
+            )
+        return net
+
+    def expected(self):
+        """Run the oracle: spikes, states, what was learned and visits of each step, and the projections at the end."""
+        n_inputs, n_cells = self.sizes
+        learners = [
+            oracle.Learner(rule, self.engine, number, n_pre, n_cells, [replace(s) for s in synapses], self.seed)
+            for number, (n_pre, synapses, (_, rule)) in enumerate(
+                zip((n_inputs, n_cells), self.synapses, self.rules, strict=True), 1
+            )
+        ]
+        first = (n_cells, 0)  # sources: neurons, then inputs
+        ends = [(pre, 0, 2 ** (6 + e)) for pre, e in zip(first, self.exponents, strict=True)]
+        outside = [{n_cells + int(i) for i in np.flatnonzero(row)} for row in self.inputs]
+        static = [(n_cells + i, j, 64 * w, d) for i, j, w, d in self.static]
+        cells = compartments(self.registers)
+        return (*oracle.run(cells, static, learners, ends, outside, Rules()), learners)
+
+
+@st.composite
+def loops(draw, n_epochs: int = 12) -> Loop:
+    """Draw neurons that fire because of what is learned."""
+    engine = draw(engines("mixed"))
+    epoch = draw(st.sampled_from([1, 2, 5]) | st.integers(1, 8))
+    steps = epoch * draw(st.integers(1, n_epochs)) + draw(st.integers(0, epoch - 1))
+    n_inputs, n_cells = draw(st.integers(1, 4)), draw(st.integers(1, 7))
+    one = st.tuples(
+        st.integers(0, n_inputs - 1), st.integers(0, n_cells - 1),
+        (small | st.integers(-127, 127)).map(lambda w: 2 * w), st.integers(0, engine.max_delay),
+    )  # fmt: skip
+    return Loop(
+        engine, chip_of(engine), draw(st.lists(registers, min_size=n_cells, max_size=n_cells)),
+        draw(st.lists(one, max_size=10)), [draw(rules(engine, epoch, rewards=False)) for _ in range(2)],
+        [draw(synapses(engine, n, n_cells, 24)) for n in (n_inputs, n_cells)],
+        draw(st.lists(st.sampled_from([0, 0, -6, -1, 3]), min_size=2, max_size=2)),
+        draw(trains(n_inputs, steps, epoch)), draw(st.integers(0, 2**63 - 1)),
     )  # fmt: skip

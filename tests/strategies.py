@@ -25,14 +25,8 @@ class Case:
     registers: list[dict[str, int]]  # of each neuron
 
     def cells(self) -> list[Compartment]:
-        """Return fresh compartments for the oracle (u decays by du + 1, the chip's offset)."""
-        return [
-            Compartment(
-                u_retain=4096 - 1 - r["du"], v_retain=4096 - r["dv"], bias=r["bias_mant"] << r["bias_exp"],
-                threshold=r["vth_mant"] << 6, refractory=r["refractory"],
-            )
-            for r in self.registers
-        ]  # fmt: skip
+        """Return fresh compartments for the oracle."""
+        return compartments(self.registers)
 
     def schedule(self) -> list[set[int]]:
         """Return the input sources of each step."""
@@ -41,6 +35,17 @@ class Case:
             {first + int(i) for i in np.flatnonzero(self.inputs["in"][t])} if self.inputs else set()
             for t in range(self.steps)
         ]
+
+
+def compartments(rows: list[dict[str, int]]) -> list[Compartment]:
+    """Return fresh compartments for the oracle (u decays by du + 1, the chip's offset)."""
+    return [
+        Compartment(
+            u_retain=4096 - 1 - r["du"], v_retain=4096 - r["dv"], bias=r["bias_mant"] << r["bias_exp"],
+            threshold=r["vth_mant"] << 6, refractory=r["refractory"],
+        )
+        for r in rows
+    ]  # fmt: skip
 
 
 registers = st.fixed_dictionaries(

@@ -1,14 +1,15 @@
 """Learning on the whole path, network to run, against the plain-Python oracle: to the bit, after every step."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from emulator import Emulator, Network, compile_network
 from tests import learning_cases
-from tests.learning_cases import cases
+from tests.learning_cases import cases, loops
 from tests.oracle import learning as oracle
 
 
@@ -84,3 +85,106 @@ def test_targets_on_several_cores(case, neurons_per_core):
 @given(cases(st.integers(1, 3), st.sampled_from([256, 257, 300, 520]), most=600, n_epochs=3))
 def test_long_rows(case):
     check(case)
+
+
+@given(loops(), st.sampled_from([None, 1, 3]), st.sampled_from([1, 2]))
+def test_neurons_driven_by_what_they_learn(loop, neurons_per_core, threads):
+    steps, n_cells = len(loop.inputs), loop.sizes[1]
+    program = compile_network(loop.network(), loop.chip, neurons_per_core=neurons_per_core)
+    run = Emulator(loop.chip, program, threads=threads).run(
+        steps, {"in": loop.inputs}, weights_every=1, seed=loop.seed, timing="off"
+    )
+    spikes, states, learned, visits, learners = loop.expected()
+    assert run.spikes["cells"].tolist() == [[t, i] for t, i in spikes if i < n_cells]
+    for k, variable in enumerate("uv"):
+        expected = [[cell[k] for cell in row] for row in states]
+        assert run.recordings["cells"][variable].tolist() == expected
+    for k, name in enumerate(("in", "own")):
+        order = in_order(learners[k])
+        expected = [[row[k][i] for i in order] for row in learned]
+        assert learned_of(run, name, steps) == expected
+        assert run.visits(name).tolist() == [row[k] for row in visits]
+        if steps % loop.rules[k][1].epoch == 0:
+            for trace, values in learners[k].value.items():
+                assert run.recordings[name][trace][-1].tolist() == values
+
+
+SUPPLYING = """
+.state  level  u7 saturate
+.state  other  u5 wrap
+.param  top    u10
+    RDC     r0, input
+    RMW     level
+    ADD     level, level, r0
+    RMW     other
+    ADD     other, other, 3
+    LT      level, top
+    JMP_C   end
+    SPIKE
+    MOV     level, 5
+end:
+"""
+
+
+@given(st.data())
+def test_neuron_programs_supply_traces(tmp_path_factory, data):
+    engine = data.draw(learning_cases.engines("mixed"))
+    epoch = data.draw(st.integers(1, 5))
+    rule, plain = data.draw(learning_cases.rules(engine, epoch))
+    words = {name: data.draw(st.sampled_from(["level", "other"])) for name in ("y1", "y2") if name in plain.traces}
+    rule = replace(rule, **words)
+    plain = oracle.Rule(plain.products, plain.traces | words, epoch)
+    n_pre, n_post, steps = 4, data.draw(st.integers(1, 5)), 6 * epoch + epoch // 2
+    synapses = data.draw(learning_cases.synapses(engine, n_pre, n_post, 20))
+    spikes = data.draw(learning_cases.trains(n_pre, steps, epoch))
+
+    path = tmp_path_factory.mktemp("model") / "supplying.nasm"
+    path.write_text(SUPPLYING)
+    net, chip = Network("supplied"), learning_cases.chip_of(engine)
+    source = net.input("in", n_pre)
+    cells = net.population("cells", n_post, model=str(path), top=list(range(20, 120, 20))[:n_post])
+    columns = np.array([(s.pre, s.post, s.w, s.d) for s in synapses], int).reshape(-1, 4).T
+    net.connect(
+        source, cells, weights=tuple(columns[:3]), delay=columns[3], weight_exp=-6, learning=rule, name="learns"
+    )
+    net.probe(cells, "level", "other")
+    program = compile_network(net, chip, neurons_per_core=data.draw(st.sampled_from([None, 2])))
+    given_rewards = {name: np.arange(steps) % 7 - 3 for name in ("r0", "r1") if name in rule.variables}
+    run = Emulator(chip, program, threads=2).run(
+        steps, {"in": spikes}, weights_every=1, seed=5, timing="off", rewards=given_rewards
+    )
+
+    learner = oracle.Learner(plain, engine, 0, n_pre, n_post, synapses, 5)
+    order, expected, visits = in_order(learner), [], []
+    for step in range(steps):
+        fired = set(run.spikes["cells"][run.spikes["cells"][:, 0] == step, 1].tolist())
+        supplied = {name: run.recordings["cells"][word][step].tolist() for name, word in words.items()}
+        rewards = tuple(int(given_rewards.get(name, np.zeros(steps))[step]) for name in ("r0", "r1"))
+        visits.append(
+            learner.step(step, set(np.flatnonzero(spikes[step]).tolist()), fired, rewards, supplied)
+        )
+        expected.append([(s.w, s.d, s.t) for s in (learner.synapses[k] for k in order)])
+    assert learned_of(run, "learns", steps) == expected
+    assert run.visits("learns").tolist() == visits
+
+
+def test_random_cases_reach_every_edge():
+    seen, n_cases = Counter(), 0
+
+    @settings(max_examples=250, derandomize=True, database=None, phases=[Phase.generate])
+    @given(cases())
+    def collect(case):
+        nonlocal n_cases
+        n_cases += 1
+        learner, _, visits, _ = expect(case)
+        seen.update(learner.seen)
+        seen["some rows, not all"] += any(0 < n < len(learner.synapses) for n in visits)
+        seen["partial epoch"] += len(case.pre) % case.plain.epoch != 0
+
+    collect()
+    edges = [f"{what} {side}" for what in ("w", "d", "t", "accumulator", "product") for side in ("below", "above")]
+    edges += [
+        "changes", "repeated", "second spike", "trace saturates", "factor clipped", "shift loses bits", "some rows, not all",
+        "partial epoch",
+    ]  # fmt: skip
+    assert not [edge for edge in edges if seen[edge] < n_cases // 50]
