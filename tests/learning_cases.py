@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from emulator import Network, Rule, Trace, load_chip
 from emulator.chip import Chip
+from emulator.chip.schema import SignedRange
 from tests.oracle import learning as oracle
 from tests.oracle.neuron_lif import Rules
 from tests.strategies import compartments, registers
 
+LOIHI2 = load_chip("loihi2")
 small = st.integers(-3, 3)
 bit = st.builds(
     oracle.Factor, st.sampled_from(["x0", "y0", "u0", "u1", "u2", "u9"])
@@ -52,8 +54,8 @@ def written(draw, product: oracle.Product) -> str:
 
 
 @st.composite
-def products(draw, bits: int, *, rewards: bool = True) -> oracle.Product:
-    """Draw a product that an engine with mantissas of so many bits can do."""
+def products(draw, bits: int, *, rewards: bool = True, of_source: bool = False) -> oracle.Product:
+    """Draw a product that an engine with mantissas of so many bits can do; one that needs the source, if asked."""
     half = 2 ** (bits - 1)
     mantissa = draw(st.integers(-half, half - 1) | st.sampled_from([1, -1, -half, half - 1]))
     exponent = draw(st.integers(-7, 8) | st.integers(-3, 1) | st.sampled_from([-7, 8]))
@@ -61,8 +63,10 @@ def products(draw, bits: int, *, rewards: bool = True) -> oracle.Product:
         k = draw(st.integers(1, 3))
         mantissa, exponent = mantissa << k, exponent - k
     values = value if rewards else value.filter(lambda factor: factor.name[0] != "r")
-    factors = draw(st.lists(values, max_size=3)) + draw(st.lists(bit, max_size=1))
+    factors = draw(st.lists(values, max_size=2 if of_source else 3)) + draw(st.lists(bit, max_size=1))
     gate = draw(st.sampled_from(["x0", "y0", "u0", "u1", "u2"]))
+    if of_source and gate != "x0":
+        factors.append(oracle.Factor("x1"))
     return oracle.Product(gate, mantissa, exponent, draw(st.permutations(factors)))
 
 
@@ -71,8 +75,9 @@ def rules(draw, engine: oracle.Engine, epoch: int, *, rewards: bool = True) -> t
     """Draw a rule as a user writes it, and as the oracle takes it."""
     targets = draw(st.lists(st.sampled_from("wdt"), min_size=1, max_size=3, unique=True))
     chosen, texts, left = {}, {}, 5
+    of_source = draw(st.integers(0, 2)) == 0  # then only some rows are visited
     for target in sorted(targets, key="wdt".index):
-        one = products(engine.mantissa_bits, rewards=rewards)
+        one = products(engine.mantissa_bits, rewards=rewards, of_source=of_source)
         chosen[target] = draw(st.lists(one, min_size=1, max_size=max(1, left - 2)))
         left -= len(chosen[target])
         text = "".join(
@@ -91,15 +96,17 @@ def chip_of(engine: oracle.Engine, sign_mode: str = "mixed") -> Chip:
     low, high = {"exc": (-256, engine.weights[1]), "inh": (-256, -engine.weights[0])}.get(
         sign_mode, engine.weights
     )
-    changes = {
-        "rounding": engine.rounding, "trace_decay": engine.trace_decay, "second_impulse": engine.second_impulse,
-        "uk_counts": engine.uk_counts, "mantissa_bits": engine.mantissa_bits, "product_bits": engine.product_bits,
-        "accumulator_limits.minimum": engine.accumulator[0], "accumulator_limits.maximum": engine.accumulator[1],
-        "mixed_weight_limits.minimum": low, "mixed_weight_limits.maximum": high,
-        "tag_limits.minimum": engine.tags[0], "tag_limits.maximum": engine.tags[1],
+    span = lambda limits: SignedRange(minimum=limits[0], maximum=limits[1])  # noqa: E731
+    same = ("rounding", "trace_decay", "second_impulse", "uk_counts", "mantissa_bits", "product_bits")
+    choices = {name: getattr(engine, name) for name in same} | {
+        "accumulator_limits": span(engine.accumulator), "tag_limits": span(engine.tags),
+        "mixed_weight_limits": span((low, high)),
     }  # fmt: skip
-    changes = {f"learning.{key}": value for key, value in changes.items()}
-    return load_chip("loihi2", changes | {"synapses.max_delay_steps": engine.max_delay})
+    sections = {
+        "learning": LOIHI2.learning.model_copy(update=choices),
+        "synapses": LOIHI2.synapses.model_copy(update={"max_delay_steps": engine.max_delay}),
+    }
+    return LOIHI2.model_copy(update=sections)
 
 
 @st.composite

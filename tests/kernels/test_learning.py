@@ -169,15 +169,13 @@ def test_neuron_programs_supply_traces(tmp_path_factory, data):
 
 
 def test_random_cases_reach_every_edge():
-    seen, n_cases = Counter(), 0
+    seen = Counter()
 
-    @settings(max_examples=250, derandomize=True, database=None, phases=[Phase.generate])
+    @settings(max_examples=150, derandomize=True, database=None, phases=[Phase.generate])
     @given(cases())
     def collect(case):
-        nonlocal n_cases
-        n_cases += 1
         learner, _, visits, _ = expect(case)
-        seen.update(learner.seen)
+        seen.update(what for what, n in learner.seen.items() if n)
         seen["some rows, not all"] += any(0 < n < len(learner.synapses) for n in visits)
         seen["partial epoch"] += len(case.pre) % case.plain.epoch != 0
 
@@ -187,4 +185,4 @@ def test_random_cases_reach_every_edge():
         "changes", "repeated", "second spike", "trace saturates", "factor clipped", "shift loses bits", "some rows, not all",
         "partial epoch",
     ]  # fmt: skip
-    assert not [edge for edge in edges if seen[edge] < n_cases // 50]
+    assert not [edge for edge in edges if seen[edge] < 3], seen
