@@ -22,6 +22,7 @@ from emulator.program.manifest import FORMAT, VERSION
 
 SAFETENSORS_NAME = {
     "<u1": "U8",
+    "<i2": "I16",
     "<u2": "U16",
     "<u4": "U32",
     "<i4": "I32",
