@@ -15,14 +15,15 @@ from tests.strategies import compartments, registers
 
 LOIHI2 = load_chip("loihi2")
 small = st.integers(-3, 3)
-bit = st.builds(
-    oracle.Factor, st.sampled_from(["x0", "y0", "u0", "u1", "u2", "u9"])
-) | st.builds(oracle.Factor, st.sampled_from("wdt"), small | st.integers(-256, 255), st.just(True))
+bit = st.builds(oracle.Factor, st.sampled_from(["x0", "y0", "u0", "u1", "u2", "u9"])) | st.builds(
+    oracle.Factor, st.sampled_from("wdt"), small | st.integers(-256, 255), st.just(True)
+)
 value = st.builds(
     oracle.Factor,
     st.sampled_from(["x1", "x2", "y1", "y2", "y3", "x1", "y1", "r0", "r1", "w", "d", "t"]),
     st.just(0) | small | st.integers(-256, 255) | st.sampled_from([-256, 255]),
 )
+small_size = st.integers(1, 8)
 rates = st.sampled_from([0.0, 0.05, 0.3, 1.0])
 traces = st.tuples(
     st.sampled_from([0, 1, 16, 100, 127, 0.5, 10.25, 10.75]) | st.floats(0, 127),
@@ -44,9 +45,15 @@ def written(draw, product: oracle.Product) -> str:
     names = []
     for factor in product.factors:
         inner = factor.name if not factor.constant else f"{factor.name}{factor.constant:+d}"
-        names.append(f"sgn({inner})" if factor.is_sign else f"({inner})" if factor.constant else inner)
+        names.append(
+            f"sgn({inner})" if factor.is_sign else f"({inner})" if factor.constant else inner
+        )
     # The first of x0, y0 and u_k is the gate.
-    gates = [k for k, f in enumerate(product.factors) if not f.constant and f.name[0] + f.name[-1] in ("x0", "y0")]
+    gates = [
+        k
+        for k, f in enumerate(product.factors)
+        if not f.constant and f.name[0] + f.name[-1] in ("x0", "y0")
+    ]
     gates += [k for k, f in enumerate(product.factors) if f.name[0] == "u"]
     names.insert(draw(st.integers(0, min(gates, default=len(names)))), product.gate)
     cut = draw(st.integers(0, len(names)))
@@ -63,7 +70,9 @@ def products(draw, bits: int, *, rewards: bool = True, of_source: bool = False) 
         k = draw(st.integers(1, 3))
         mantissa, exponent = mantissa << k, exponent - k
     values = value if rewards else value.filter(lambda factor: factor.name[0] != "r")
-    factors = draw(st.lists(values, max_size=2 if of_source else 3)) + draw(st.lists(bit, max_size=1))
+    factors = draw(st.lists(values, max_size=2 if of_source else 3)) + draw(
+        st.lists(bit, max_size=1)
+    )
     gate = draw(st.sampled_from(["x0", "y0", "u0", "u1", "u2"]))
     if of_source and gate != "x0":
         factors.append(oracle.Factor("x1"))
@@ -71,7 +80,9 @@ def products(draw, bits: int, *, rewards: bool = True, of_source: bool = False) 
 
 
 @st.composite
-def rules(draw, engine: oracle.Engine, epoch: int, *, rewards: bool = True) -> tuple[Rule, oracle.Rule]:
+def rules(
+    draw, engine: oracle.Engine, epoch: int, *, rewards: bool = True
+) -> tuple[Rule, oracle.Rule]:
     """Draw a rule as a user writes it, and as the oracle takes it."""
     targets = draw(st.lists(st.sampled_from("wdt"), min_size=1, max_size=3, unique=True))
     chosen, texts, left = {}, {}, 5
@@ -83,7 +94,7 @@ def rules(draw, engine: oracle.Engine, epoch: int, *, rewards: bool = True) -> t
         text = "".join(
             (" - " if p.mantissa < 0 else " + ") + written(draw, p) for p in chosen[target]
         )
-        texts[f"d{target}"] = text[3:] if text.startswith(" + ") else text
+        texts[f"d{target}"] = text.removeprefix(" + ")
     used = {f.name for some in chosen.values() for p in some for f in p.factors}
     used |= set(draw(st.lists(st.sampled_from(oracle.PRE + oracle.POST), max_size=2)))
     kept = {name: draw(traces) for name in oracle.PRE + oracle.POST if name in used}
@@ -97,7 +108,14 @@ def chip_of(engine: oracle.Engine, sign_mode: str = "mixed") -> Chip:
         sign_mode, engine.weights
     )
     span = lambda limits: SignedRange(minimum=limits[0], maximum=limits[1])  # noqa: E731
-    same = ("rounding", "trace_decay", "second_impulse", "uk_counts", "mantissa_bits", "product_bits")
+    same = (
+        "rounding",
+        "trace_decay",
+        "second_impulse",
+        "uk_counts",
+        "mantissa_bits",
+        "product_bits",
+    )
     choices = {name: getattr(engine, name) for name in same} | {
         "accumulator_limits": span(engine.accumulator), "tag_limits": span(engine.tags),
         "mixed_weight_limits": span((low, high)),
@@ -129,13 +147,15 @@ def engines(draw, sign_mode: str) -> oracle.Engine:
 
 
 @st.composite
-def synapses(draw, engine: oracle.Engine, n_pre: int, n_post: int, most: int) -> list[oracle.Synapse]:
+def synapses(
+    draw, engine: oracle.Engine, n_pre: int, n_post: int, most: int
+) -> list[oracle.Synapse]:
     """Draw synapses: all pairs, or some, of which a few stand there more than once."""
     low, high = engine.weights
     step = 2 if low < 0 < high else 1  # mixed weights are even at first
-    weight = (small.map(lambda w: 2 * w) | st.integers(low, high) | st.sampled_from([low, high])).map(
-        lambda w: max(low, min(high, w)) // step * step
-    )
+    weight = (
+        small.map(lambda w: 2 * w) | st.integers(low, high) | st.sampled_from([low, high])
+    ).map(lambda w: max(low, min(high, w)) // step * step)
     if n_pre * n_post <= most and draw(st.booleans()):
         pairs = [(i, j) for j in range(n_post) for i in range(n_pre)]
     else:
@@ -191,7 +211,11 @@ class Case:
 
     def given(self) -> dict[str, np.ndarray]:
         """Return the rewards that the rule reads, as `Emulator.run` takes them."""
-        return {name: self.rewards[:, k] for k, name in enumerate(("r0", "r1")) if name in self.rule.variables}
+        return {
+            name: self.rewards[:, k]
+            for k, name in enumerate(("r0", "r1"))
+            if name in self.rule.variables
+        }
 
     def connected(self) -> dict:
         """Return the arguments of `Network.connect`."""
@@ -202,13 +226,15 @@ class Case:
 
 
 @st.composite
-def cases(draw, n_pre=st.integers(1, 6), n_post=st.integers(1, 9), most: int = 40, n_epochs: int = 16) -> Case:
+def cases(draw, n_pre=small_size, n_post=small_size, most: int = 40, n_epochs: int = 16) -> Case:
     """Draw a chip, a rule, synapses and spikes."""
     sign_mode = draw(st.sampled_from(["mixed", "mixed", "exc", "inh"]))
     engine = draw(engines(sign_mode))
     epoch = draw(st.sampled_from([1, 2, 4, 63]) | st.integers(1, 8))
     rule, plain = draw(rules(engine, epoch))
-    steps = epoch * draw(st.integers(1, max(1, min(n_epochs, 130 // epoch)))) + draw(st.integers(0, epoch - 1))
+    steps = epoch * draw(st.integers(1, max(1, min(n_epochs, 130 // epoch)))) + draw(
+        st.integers(0, epoch - 1)
+    )
     is_recurrent = draw(st.integers(0, 5)) == 0
     sizes = draw(n_pre), draw(n_post)
     sizes = (sizes[0], sizes[0]) if is_recurrent else sizes
@@ -255,7 +281,13 @@ class Loop:
         ):
             columns = np.array([(s.pre, s.post, s.w, s.d) for s in synapses], int).reshape(-1, 4).T
             net.connect(
-                end, cells, weights=tuple(columns[:3]), delay=columns[3], weight_exp=exponent, learning=rule, name=name
+                end,
+                cells,
+                weights=tuple(columns[:3]),
+                delay=columns[3],
+                weight_exp=exponent,
+                learning=rule,
+                name=name,
             )
         return net
 
@@ -263,7 +295,9 @@ class Loop:
         """Run the oracle: spikes, states, what was learned and visits of each step, and the projections at the end."""
         n_inputs, n_cells = self.sizes
         learners = [
-            oracle.Learner(rule, self.engine, number, n_pre, n_cells, [replace(s) for s in synapses], self.seed)
+            oracle.Learner(
+                rule, self.engine, number, n_pre, n_cells, [replace(s) for s in synapses], self.seed
+            )
             for number, (n_pre, synapses, (_, rule)) in enumerate(
                 zip((n_inputs, n_cells), self.synapses, self.rules, strict=True), 1
             )

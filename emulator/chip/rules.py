@@ -79,7 +79,9 @@ def _plastic_weights_fit(minimum: int, maximum: int) -> str | None:
 def _tags_fit(minimum: int, maximum: int) -> str | None:
     if minimum >= -512 and maximum <= 511:
         return None
-    return f"{minimum} to {maximum} does not fit a factor of 9 bits and a sign; allowed: -512 to 511"
+    return (
+        f"{minimum} to {maximum} does not fit a factor of 9 bits and a sign; allowed: -512 to 511"
+    )
 
 
 def _no_repeats(values: Sequence[object]) -> str | None:

@@ -32,7 +32,10 @@ def learned_of(run, name, n):
     order = np.lexsort((synapses.post, synapses.pre))
     states = [state for _, state in run.learned.states[:n]]
     rows = [
-        np.stack([synapses.values(state[name], what)[order] for what in ("weights", "delays", "tags")], axis=1)
+        np.stack(
+            [synapses.values(state[name], what)[order] for what in ("weights", "delays", "tags")],
+            axis=1,
+        )
         for state in states
     ]
     return [[tuple(row) for row in one.tolist()] for one in rows]
@@ -40,7 +43,10 @@ def learned_of(run, name, n):
 
 def in_order(learner):
     """Return the oracle's synapses in the same order."""
-    return sorted(range(len(learner.synapses)), key=lambda k: (learner.synapses[k].pre, learner.synapses[k].post))
+    return sorted(
+        range(len(learner.synapses)),
+        key=lambda k: (learner.synapses[k].pre, learner.synapses[k].post),
+    )
 
 
 def expect(case):
@@ -131,7 +137,11 @@ def test_neuron_programs_supply_traces(tmp_path_factory, data):
     engine = data.draw(learning_cases.engines("mixed"))
     epoch = data.draw(st.integers(1, 5))
     rule, plain = data.draw(learning_cases.rules(engine, epoch))
-    words = {name: data.draw(st.sampled_from(["level", "other"])) for name in ("y1", "y2") if name in plain.traces}
+    words = {
+        name: data.draw(st.sampled_from(["level", "other"]))
+        for name in ("y1", "y2")
+        if name in plain.traces
+    }
     rule = replace(rule, **words)
     plain = oracle.Rule(plain.products, plain.traces | words, epoch)
     n_pre, n_post, steps = 4, data.draw(st.integers(1, 5)), 6 * epoch + epoch // 2
@@ -145,11 +155,19 @@ def test_neuron_programs_supply_traces(tmp_path_factory, data):
     cells = net.population("cells", n_post, model=str(path), top=list(range(20, 120, 20))[:n_post])
     columns = np.array([(s.pre, s.post, s.w, s.d) for s in synapses], int).reshape(-1, 4).T
     net.connect(
-        source, cells, weights=tuple(columns[:3]), delay=columns[3], weight_exp=-6, learning=rule, name="learns"
+        source,
+        cells,
+        weights=tuple(columns[:3]),
+        delay=columns[3],
+        weight_exp=-6,
+        learning=rule,
+        name="learns",
     )
     net.probe(cells, "level", "other")
     program = compile_network(net, chip, neurons_per_core=data.draw(st.sampled_from([None, 2])))
-    given_rewards = {name: np.arange(steps) % 7 - 3 for name in ("r0", "r1") if name in rule.variables}
+    given_rewards = {
+        name: np.arange(steps) % 7 - 3 for name in ("r0", "r1") if name in rule.variables
+    }
     run = Emulator(chip, program, threads=2).run(
         steps, {"in": spikes}, weights_every=1, seed=5, timing="off", rewards=given_rewards
     )
@@ -158,8 +176,12 @@ def test_neuron_programs_supply_traces(tmp_path_factory, data):
     order, expected, visits = in_order(learner), [], []
     for step in range(steps):
         fired = set(run.spikes["cells"][run.spikes["cells"][:, 0] == step, 1].tolist())
-        supplied = {name: run.recordings["cells"][word][step].tolist() for name, word in words.items()}
-        rewards = tuple(int(given_rewards.get(name, np.zeros(steps))[step]) for name in ("r0", "r1"))
+        supplied = {
+            name: run.recordings["cells"][word][step].tolist() for name, word in words.items()
+        }
+        rewards = tuple(
+            int(given_rewards.get(name, np.zeros(steps))[step]) for name in ("r0", "r1")
+        )
         visits.append(
             learner.step(step, set(np.flatnonzero(spikes[step]).tolist()), fired, rewards, supplied)
         )
@@ -180,7 +202,11 @@ def test_random_cases_reach_every_edge():
         seen["partial epoch"] += len(case.pre) % case.plain.epoch != 0
 
     collect()
-    edges = [f"{what} {side}" for what in ("w", "d", "t", "accumulator", "product") for side in ("below", "above")]
+    edges = [
+        f"{what} {side}"
+        for what in ("w", "d", "t", "accumulator", "product")
+        for side in ("below", "above")
+    ]
     edges += [
         "changes", "repeated", "second spike", "trace saturates", "factor clipped", "shift loses bits", "some rows, not all",
         "partial epoch",

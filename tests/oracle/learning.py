@@ -129,6 +129,9 @@ class Learner:
     synapses: list[Synapse]
     seed: int = 0
     rewards: list[int] = field(default_factory=lambda: [0, 0])
+    visited: list[set[int]] = field(
+        default_factory=list
+    )  # after each step, sources whose synapses were visited
     seen: Counter = field(default_factory=Counter)  # how often what happened, for tests of tests
 
     def __post_init__(self) -> None:
@@ -143,7 +146,9 @@ class Learner:
         """Forget spikes and rewards."""
         self.rewards = [0, 0]
         self.value = {name: [0] * self.size(name) for name in self.rule.traces}
-        self.given = {name: {} for name in self.rule.traces}  # by step of the epoch, what a program supplied
+        self.given = {
+            name: {} for name in self.rule.traces
+        }  # by step of the epoch, what a program supplied
         self.when = {"x": [0] * self.n_pre, "y": [0] * self.n_post}
 
     def size(self, trace: str) -> int:
@@ -227,11 +232,12 @@ class Learner:
             self.value[trace] = list(values)
         for k in (0, 1):
             self.rewards[k] = max(-(2**24), min(2**24, self.rewards[k] + rewards[k]))
-        if (step + 1) % self.rule.epoch:
-            return 0
-        return self.end_epoch(step)
+        ends = (step + 1) % self.rule.epoch == 0
+        self.visited.append(self.end_epoch(step) if ends else set())
+        return sum(synapse.pre in self.visited[-1] for synapse in self.synapses)
 
-    def end_epoch(self, step: int) -> int:
+    def end_epoch(self, step: int) -> set[int]:
+        """Learn; return the sources whose synapses were visited."""
         begin = step + 1 - self.rule.epoch
         self.path = {
             trace: [self.follow(trace, i, begin) for i in range(self.size(trace))]
@@ -247,25 +253,24 @@ class Learner:
         products = [product for some in self.executed.values() for product in some]
         visited = {i for i in range(self.n_pre) if any(self.acts(p, i) for p in products)}
         self.key = philox((step % WORD, self.number, SYNAPSE_STREAM, 0), self.seed)
-        n_visits = 0
         for synapse in self.synapses:
             if synapse.pre in visited:
                 self.learn(synapse)
-                n_visits += 1
         for trace, paths in self.path.items():
             self.value[trace] = [path[-1] for path in paths]
         self.when = {"x": [0] * self.n_pre, "y": [0] * self.n_post}
         self.rewards = [0, 0]
-        return n_visits
+        return visited
 
     def may_act(self, product: Product) -> bool:
         """Return whether a product can be other than zero anywhere, as far as all synapses share what decides it."""
         needed = [f.name for f in product.factors if not f.constant and not f.is_sign]
-        if product.gate == "y0":
-            gate = any(self.when["y"])
-        else:
-            gate = product.gate == "x0" or self.shared[product.gate]
-        return product.mantissa != 0 and gate and all(self.shared.get(name, 1) for name in needed)
+        gate = self.shared | {"x0": 1, "y0": any(self.when["y"])}
+        return (
+            product.mantissa != 0
+            and gate[product.gate]
+            and all(self.shared.get(name, 1) for name in needed)
+        )
 
     def acts(self, product: Product, pre: int) -> bool:
         """Return whether a product can be other than zero for the synapses of a source."""
