@@ -269,6 +269,32 @@ def restless(epoch):
     return net
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_projections_with_epochs_of_their_own_do_not_disturb_each_other(threads):
+    chip, rng = load_chip("loihi2", {"learning.rounding": "nearest"}), np.random.default_rng(8)
+    steps, epochs = 50, {"b": 3, "c": 7, "d": 1}
+    spikes = {name: rng.random((steps, 9)) < 0.3 for name in "abcd"}
+    weights = 2 * rng.integers(-50, 50, (9, 9))
+
+    def learned(targets):
+        net = Network("several")
+        ends = {name: net.input(name, 9) for name in ("a", *targets)}
+        for name in targets:
+            rule = Rule(
+                dw="2^-3*x1*y0 - 2^-3*y1*x0 + u1*t*2^-4", dt="2^-4*x1*y0",
+                x1=Trace(16, 9), y1=Trace(17, 7), epoch=epochs[name],
+            )  # fmt: skip
+            net.connect(ends["a"], ends[name], weights=weights, learning=rule, name=name)
+        emulator = Emulator(chip, compile_network(net, chip), threads=threads)
+        run = emulator.run(steps, {name: spikes[name] for name in ends}, weights_every=1)
+        return {
+            name: (run.recordings[name]["weights"].tolist(), run.visits(name).tolist())
+            for name in targets
+        }
+
+    assert learned("bcd") == learned("b") | learned("c") | learned("d")
+
+
 STEPS = 200
 INPUTS = {"in": np.random.default_rng(2).random((STEPS, 8)) < 0.3}
 REWARDS = {
