@@ -187,7 +187,7 @@ def _term(
         )
     elif -(-largest >> down) << up >= 2**31:
         mistakes.append(
-            f"{where}: the product can reach {-(-largest >> down):.3g}, and times 2^{up} it leaves the engine's 32 "
+            f"the product can reach {-(-largest >> down):.3g}, and times 2^{up} it leaves the engine's 32 "
             "bits: use a smaller exponent"
         )
     if len(chosen) > MOST_FACTORS:
