@@ -43,3 +43,7 @@ class MicrocodeError(EmulatorError):
 
 class LearningError(EmulatorError):
     """A learning rule cannot be used; shows the rule, and where in it."""
+
+
+class ManagementError(EmulatorError):
+    """A management program failed, or waits for ever; names core, phase and step, and the place in the program."""
