@@ -5,7 +5,7 @@ a program reads the same at the same address, whatever the mapping. Each word re
 neuron core that holds it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +41,7 @@ class Region:
     address : int
         Of the first word, in the memory map of x86 programs.
     reads, writes : (n_cores,) int64
-        Words read and written so far, by neuron core.
+        Words read and written so far, by neuron core; all regions of a `MemoryMap` share them.
     """
 
     name: str
@@ -133,16 +133,25 @@ class MemoryMap:
     regions : iterable of Region
         In the order of their addresses.
 
+    Attributes
+    ----------
+    reads, writes : (n_cores,) int64
+        Words read from and written to each neuron core so far: who runs a program takes and clears them.
+
     Raises
     ------
     ManagementError
         When they do not fit 32-bit addresses.
     """
 
-    def __init__(self, regions: Iterator[Region]) -> None:
+    def __init__(self, regions: Iterable[Region]) -> None:
         self._regions: dict[str, Region] = {}
+        self.reads = self.writes = np.empty(0, np.int64)
         address = FIRST_ADDRESS
         for region in regions:
+            if not self._regions:
+                self.reads, self.writes = region.reads, region.writes
+            region.reads, region.writes = self.reads, self.writes
             region.address = address
             address += -(-len(region) * WORD_BYTES // PAGE) * PAGE + PAGE  # a page between two is a wild pointer's
             if address > LAST_ADDRESS:
