@@ -3,7 +3,9 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +14,8 @@ from emulator.arguments import require_kind, shown, whole
 from emulator.chip import Chip
 from emulator.engine import MAX_THREADS, Engine, plastic_sizes, reward_schedule, spike_schedule
 from emulator.errors import ChipError, ProgramError, RunError
+from emulator.management import Management, check_attached
+from emulator.network.managed import ChannelPlan, managed, missing_cores
 from emulator.observe.checkpoint import Plan, Standing
 from emulator.observe.learned import Learned
 from emulator.observe.records import Collector, probed_neurons
@@ -77,12 +81,63 @@ class Emulator:
         self.chip = chip
         self.program = program
         self.threads = threads
-        self._engine = Engine(program, chip, threads)
+        self._programs = list(program.managed)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        is_managed = bool(self._programs or self.program.manifest["channels"])
+        return Engine(self.program, self.chip, self.threads, is_managed=is_managed)
+
+    @cached_property
+    def _management(self) -> Management | None:
+        """The management cores, where there is anything for them to do."""
+        check_attached(self.program, self._programs)
+        if not self._engine.is_managed:
+            return None
+        return Management(self._engine, self.chip, self._programs)
+
+    def manage(
+        self,
+        core: int | str,
+        phase: str,
+        run: Callable[[Any], object] | str | Path,
+        *,
+        every: int = 1,
+        first: int | None = None,
+        when: str | Callable[[Any], object] | None = None,
+        instructions: int = 0,
+    ) -> None:
+        """Add a program of a management core, as `Network.manage`; an x86 program too.
+
+        Parameters
+        ----------
+        core, phase, every, first, when, instructions
+            As `Network.manage` takes them.
+        run : callable or path
+            A function of a `ManagementCore`, or an ELF file that `emulator build-management` made.
+
+        Raises
+        ------
+        NetworkError, RunError
+            With every mistake; when the chip has run already.
+        """
+        if "_engine" in vars(self):
+            raise RunError("management programs are added before the chip is run or looked into")
+        program = managed(core, phase, run, every, first, when, instructions)
+        channels = [ChannelPlan(**channel) for channel in self.program.manifest["channels"]]
+        mistakes = missing_cores(
+            self.chip.name, self.chip.management.cores, [program], channels
+        )
+        if mistakes:
+            raise RunError("\n".join(mistakes))
+        self._programs.append(program)
 
     def reset(self) -> None:
         """Restore the freshly loaded program, at step 0."""
         self._engine.reset()
         self._engine.machine.step = 0
+        if self._management is not None:
+            self._management.reset()
 
     def read(self, population: str, variable: str) -> NDArray[np.int32]:
         """Return a variable of each neuron as it is now, (size,): "u" or "v", or a word of microcode.
@@ -232,9 +287,12 @@ class Emulator:
             weights_every=weights_every,
         )
         standing, chip, engine = Standing(), self.chip, self._engine
+        management = self._management
+        if management is not None and checkpoint_every is not None:
+            raise RunError("checkpoint_every: management programs keep state of their own, which no file holds")
         if save_to is None:
             collector = Collector(self.program, weights_every)
-            session = Session(engine, chip, plan, schedule, standing, collector)
+            session = Session(engine, chip, plan, schedule, standing, collector, management)
             if not session.advance(progress) and not keep_partial:
                 raise KeyboardInterrupt
             return session.run(collector.records())
@@ -243,7 +301,7 @@ class Emulator:
             with new_run_folder(
                 folder, self.program, chip, force=force, weights_every=weights_every
             ) as writer:
-                session = Session(engine, chip, plan, schedule, standing, writer)
+                session = Session(engine, chip, plan, schedule, standing, writer, management)
                 if not session.advance(progress) and not keep_partial:
                     raise KeyboardInterrupt
                 run = session.finish()

@@ -5,8 +5,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from time import perf_counter
 
+from emulator.account import Managed
 from emulator.chip import Chip
 from emulator.engine import Chunk, Engine, Schedule, ctrl_c
+from emulator.management import Management
 from emulator.observe.checkpoint import Plan, Standing
 from emulator.observe.records import Collector, Probes, Records, empty_part
 from emulator.observe.run import Run
@@ -33,6 +35,8 @@ class Session:
         How far the run is; kept up to date.
     keeper : Collector or RunWriter
         Takes the records; only a RunWriter makes checkpoints.
+    management : Management, optional
+        The management cores.
     """
 
     def __init__(
@@ -43,10 +47,13 @@ class Session:
         schedule: Schedule,
         standing: Standing,
         keeper: Collector | RunWriter,
+        management: Management | None = None,
     ) -> None:
+        self.management = management
         self.engine, self.chip, self.plan, self.schedule = engine, chip, plan, schedule
         self.standing, self.keeper = standing, keeper
         self._probes = Probes(engine.program)
+        self._began = engine.machine.step - standing.step  # the chip's step 0 of this run
 
     def advance(self, progress: Progress | None) -> bool:
         """Run to the end; return False when Ctrl-C ended it before.
@@ -79,11 +86,16 @@ class Session:
                 self.keeper.checkpoint(plan, standing, timed)
 
             def take(chunk: Chunk) -> None:
+                did = self._managed(chunk.first_step)
                 if timer is not None:
-                    timer.submit(chunk.spike_start, chunk.spike_source, chunk.active)
+                    timer.submit(chunk.spike_start, chunk.spike_source, chunk.active, did)
                 step = chunk.first_step + len(chunk.active)
                 learned = ((step, self.engine.learned()),) if self._keeps(step) else ()
-                self.keeper.add(replace(self._probes.part(chunk), learned=learned))
+                self.keeper.add(
+                    replace(
+                        self._probes.part(chunk), learned=learned, managed=did.later(chunk.first_step)
+                    )
+                )
                 standing.n_synaptic_events += chunk.n_synaptic_events
                 standing.n_overflows += chunk.n_overflows
                 standing.step = step
@@ -112,6 +124,12 @@ class Session:
                 self._add_time(timer.take())
         standing.wall_seconds = before + perf_counter() - began
         return done == plan.steps
+
+    def _managed(self, n_steps_before: int) -> Managed:
+        """Return what management cores did since it was asked last; its steps count from the chunk's first."""
+        if self.management is None:
+            return Managed()
+        return self.management.take().later(-self._began - n_steps_before)
 
     def _keeps(self, step: int) -> bool:
         """Return whether the state of plastic synapses was asked for after so many steps."""

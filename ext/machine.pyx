@@ -28,6 +28,11 @@ from emulator.kernels.worker cimport Worker
 cdef enum:
     CACHED_SYNAPSES = 1 << 18      # of which all rows are quickly at hand in any order
     SORTED_ROWS = 1 << 17          # that are sorted by core at a time
+    PRE = 0
+    POST = 1
+    PRE_LEARNING = 2
+    POST_LEARNING = 3
+    HOST_PHASE = 4
 
 cdef Block _block
 cdef Segment _segment
@@ -88,6 +93,15 @@ cdef class Machine:
     cdef uint32_t[2] seed
     cdef Plasticity *plastic       # or NULL
     cdef int32_t[:, ::1] rewards
+    cdef object manager            # or None
+    cdef object failure            # what it raised, or None
+    cdef bint managed, stopped
+    cdef const int64_t[:, ::1] guards  # (n_guards, 3)  phase, every, first
+    cdef int64_t next_sent         # step in which spikes of management cores come next
+    cdef const uint32_t *now_source[2]     # input spikes of the even and the odd step
+    cdef const int32_t *now_payload[2]
+    cdef int64_t[2] n_now
+    cdef list _keep_now
     cdef bint graded
     cdef int32_t[:, ::1] payload   # (n_workers, compartments of the largest segment), of those that fired
     cdef int32_t[:, ::1] payloads  # (2, n) as spikes, where they have any
@@ -132,6 +146,8 @@ cdef class Machine:
             accumulators, learning,
         )
         self.plastic = NULL if learning is None else &learning.plasticity
+        self.manager = self.failure = None
+        self.managed, self.next_sent, self._keep_now = False, -1, [None, None]
         self.segments = tables["segments"]
         self.spikes = np.zeros((2, n + 1), np.uint32)
         self.n_sources = row_start.shape[0] - 1
@@ -222,6 +238,29 @@ cdef class Machine:
         if self.plastic != NULL:
             self.plastic.seed[0], self.plastic.seed[1] = self.seed[0], self.seed[1]
 
+    def manage(self, manager, const int64_t[:, ::1] guards):
+        """Call manager.phase(step, phase) where a guard (phase, every, first) may hold, and manager.sent(...)."""
+        self.manager, self.guards, self.managed = manager, guards, guards.shape[0] > 0
+        self.next_sent = -1
+
+    def expect_spikes(self, int64_t step):
+        """Set the step in which spikes of management cores come next, -1: there are none."""
+        self.next_sent = step
+
+    def fired_now(self, int64_t t, bint spiked):
+        """Return the sources that fired in a step of this chunk; inputs alone where the neurons have not been
+        advanced."""
+        cdef int parity = t & 1, k
+        cdef int64_t first
+        parts = []
+        if spiked:
+            for k in range(self.n_workers):
+                first = self.workers[k].first_compartment
+                parts.append(np.asarray(self.spikes[parity, first:first + self.workers[k].n_spikes[parity]]))
+        if self.n_now[parity]:
+            parts.append(np.asarray(<const uint32_t[:self.n_now[parity]]>self.now_source[parity]))
+        return np.concatenate(parts) if parts else np.empty(0, np.uint32)
+
     def look_at(self, int64_t compartment, int32_t[:, ::1] rows):
         """Note every instruction of one compartment in rows (n_instructions, 3); -1: of none."""
         self.watch.compartment = compartment
@@ -284,6 +323,7 @@ cdef class Machine:
         self.capacity = spike_source.shape[0]
         self.strict = strict
         self.steps_done = 0
+        self.failure, self.stopped = None, False
         spike_start[0] = 0
         self.meeting = meeting_t(0, 0)
         for k in range(self.n_workers):
@@ -314,9 +354,13 @@ cdef class Machine:
             if recorded + self.n_sources > self.capacity:
                 break
             parity = t & 1
+            if self.managed and self._manage(k, t, PRE):
+                break
+            if k == 0:
+                self._take_inputs(t, parity)
             self._spike(&self.workers[k], k, &self.fired[k, 0], t, parity)
             meet(&self.meeting, self.n_workers)
-            if self.strict and self._overflowed():
+            if self.stopped or (self.strict and self._overflowed()):
                 break
             if k == 0 and self.clocked:
                 self.delivery_ns -= now_ns()
@@ -325,19 +369,75 @@ cdef class Machine:
                 self.delivery_ns += now_ns()
             if k == 0:
                 self._record(t, parity, recorded)
-            recorded += self._count(parity) + self.input_start[t + 1] - self.input_start[t]
+            recorded += self._count(parity) + self.n_now[parity]
+            if self.managed and self._manage(k, t, POST):
+                break
             if self.plastic != NULL and ends_epoch(self.plastic, self.step + t):
+                if self.managed and self._manage(k, t, PRE_LEARNING):
+                    break
                 follow(self.plastic, self.step + t, k, self.n_workers)
                 meet(&self.meeting, self.n_workers)
                 visit(
                     self.plastic, self.step + t, self.n_workers, self.workers[k].first_core,
                     self.workers[k].stop_core, &self.active[t, self.segments.shape[0]],
                 )
+                if self.managed and self._manage(k, t, POST_LEARNING):
+                    break
+            if self.managed and self._manage(k, t, HOST_PHASE):
+                break
             if k == 0:
                 self.steps_done = t + 1
         meet(&self.meeting, self.n_workers)
         if k == 0:
             self.step += self.steps_done
+
+    cdef bint _manage(self, int k, int64_t t, int phase) noexcept nogil:
+        """Let management programs run whose guards may hold, while all workers wait; return whether one failed."""
+        cdef Py_ssize_t i
+        cdef int64_t since
+        for i in range(self.guards.shape[0]):
+            since = self.step + t - self.guards[i, 2]
+            if self.guards[i, 0] == phase and since >= 0 and since % self.guards[i, 1] == 0:
+                break
+        else:
+            return False
+        meet(&self.meeting, self.n_workers)
+        if k == 0:
+            with gil:
+                try:
+                    self.manager.phase(self.step + t, t, phase)
+                except BaseException as error:
+                    self.failure, self.stopped = error, True
+        meet(&self.meeting, self.n_workers)
+        return self.stopped
+
+    cdef void _take_inputs(self, int64_t t, int parity) noexcept nogil:
+        """Make the input spikes of a step known: those given, and those that management cores have sent for it."""
+        cdef int64_t first = self.input_start[t]
+        cdef int64_t n = self.input_start[t + 1] - first
+        self.n_now[parity] = n
+        if n:
+            self.now_source[parity] = &self.input_source[first]
+            self.now_payload[parity] = &self.input_payload[first] if self.graded else NULL
+        if self.managed and self.next_sent == self.step + t:
+            with gil:
+                self._merge_sent(t, parity)
+
+    cdef void _merge_sent(self, int64_t t, int parity):
+        cdef const uint32_t[::1] source
+        cdef const int32_t[::1] payload
+        cdef int64_t first = self.input_start[t], stop = self.input_start[t + 1]
+        try:
+            given = np.asarray(self.input_source[first:stop])
+            carried = np.asarray(self.input_payload[first:stop]) if self.graded else None
+            source, payload = self.manager.sent(self.step + t, given, carried)
+            self._keep_now[parity] = (source, payload)
+            self.n_now[parity] = source.shape[0]
+            if source.shape[0]:
+                self.now_source[parity] = &source[0]
+                self.now_payload[parity] = &payload[0] if self.graded else NULL
+        except BaseException as error:
+            self.failure, self.stopped = error, True
 
     cdef void _spike(self, Worker *worker, int worker_of, uint8_t *fired, int64_t t, int parity) noexcept nogil:
         cdef int64_t n_active, overflows, n_cells, n_before, j, n_spikes = 0
@@ -394,11 +494,8 @@ cdef class Machine:
             supply(self.plastic, s, self.step + t)
         if worker_of == 0:
             reward(self.plastic, &self.rewards[t, 0])
-            if self.input_start[t + 1] > self.input_start[t]:
-                mark(
-                    self.plastic, &self.input_source[self.input_start[t]],
-                    self.input_start[t + 1] - self.input_start[t], self.step + t,
-                )
+            if self.n_now[parity]:
+                mark(self.plastic, self.now_source[parity], self.n_now[parity], self.step + t)
 
     cdef int _overflowed(self) noexcept nogil:
         cdef int k
@@ -427,11 +524,9 @@ cdef class Machine:
                 worker, &self.spikes[parity, other.first_compartment],
                 &self.payloads[parity, other.first_compartment] if self.graded else NULL, other.n_spikes[parity], slot,
             )
-        if self.input_start[t + 1] > self.input_start[t]:
+        if self.n_now[parity]:
             self._deliver_list(
-                worker, &self.input_source[self.input_start[t]],
-                &self.input_payload[self.input_start[t]] if self.graded else NULL,
-                self.input_start[t + 1] - self.input_start[t], slot,
+                worker, self.now_source[parity], self.now_payload[parity], self.n_now[parity], slot
             )
 
     cdef void _deliver_list(
@@ -460,11 +555,9 @@ cdef class Machine:
                 recorded, &self.spikes[parity, first], &self.payloads[parity, first] if self.graded else NULL,
                 self.workers[k].n_spikes[parity],
             )
-        first = self.input_start[t]
-        if self.input_start[t + 1] > first:
+        if self.n_now[parity]:
             recorded += self._keep_spikes(
-                recorded, &self.input_source[first], &self.input_payload[first] if self.graded else NULL,
-                self.input_start[t + 1] - first,
+                recorded, self.now_source[parity], self.now_payload[parity], self.n_now[parity]
             )
         self.spike_start[t + 1] = recorded
 
@@ -476,6 +569,12 @@ cdef class Machine:
             if payloads != NULL:
                 memcpy(&self.spike_payload[recorded], payloads, n * sizeof(int32_t))
         return n
+
+    def raise_failure(self):
+        """Raise what a management program raised in the last chunk, if any did."""
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
 
     @property
     def n_events(self):

@@ -147,6 +147,7 @@ def make_program(
                 "is_input": i in inputs,
                 "payload": None,
                 "clamped_by": None,
+                "sent_by": None,
             }
             for i, (name, size) in enumerate(zip(names, sizes, strict=True))
         ],
@@ -168,6 +169,8 @@ def make_program(
             }
             for index, (source, target, bits) in enumerate(projections)
         ],
+        "channels": [],
+        "managed": [],
         "probes": probes,
         "assumptions": ["the weights were drawn by chance"],
     }

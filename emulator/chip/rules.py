@@ -130,6 +130,11 @@ RULES = (
         _barrier_grows,
     ),
     Rule(
+        "management.tiles",
+        ("management.tiles", "mesh.width", "mesh.height"),
+        _ports_are_tiles,
+    ),
+    Rule(
         "learning.mixed_weight_limits",
         ("learning.mixed_weight_limits.minimum", "learning.mixed_weight_limits.maximum"),
         _plastic_weights_fit,

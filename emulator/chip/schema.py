@@ -22,7 +22,8 @@ Limit = Annotated[int, Field(ge=1, le=2**40)] | None
 
 EVENTS = (
     "neuron_idle", "neuron_active", "neuron_spike", "instruction", "dendrite_join", "axon_out", "packet",
-    "hop_ew", "hop_ns", "host", "axon_in", "synapse_word", "synaptic_event", "learning_instruction", "barrier",
+    "hop_ew", "hop_ns", "host", "axon_in", "synapse_word", "synaptic_event", "learning_instruction",
+    "management_call", "management_instruction", "management_word", "message", "host_message", "barrier",
 )  # fmt: skip
 """What the emulator counts, and what a chip file prices: one line of `costs` for each."""
 CHANGED = "changed: "
@@ -299,6 +300,16 @@ class Costs(Section):
     """One stored synapse visited."""
     learning_instruction: EventCost
     """One micro-instruction of a learning rule executed for one synapse."""
+    management_call: EventCost
+    """One run of a management program in a phase: waking the processor, and its guard."""
+    management_instruction: EventCost
+    """One instruction of a management core."""
+    management_word: EventCost
+    """One word that a management core reads or writes in a neuron core, beside its packets."""
+    message: EventCost
+    """One message between management cores, sent or received."""
+    host_message: EventCost
+    """One message to or from the host, across the chip's boundary."""
     barrier: EventCost
     """One end of a step, on top of the section `barrier`."""
 
@@ -339,6 +350,12 @@ class Management(Section):
 
     cores: Annotated[int, Field(ge=0, le=16)]
     """Number of processors."""
+    tiles: Annotated[list[Annotated[int, Field(ge=0, le=4095)]], Field(min_length=1)] = [0]
+    """Tiles at whose routers they are, round robin."""
+    memory_bytes: Annotated[int, Field(ge=4096, le=2**28)] = 131_072
+    """Memory of a processor: code, data and stack of its x86 programs."""
+    instruction_budget: Annotated[int, Field(ge=1, le=2**40)] = 10_000_000
+    """Most instructions of one run of an x86 program; more is an endless loop."""
     source: Source
     """Where the number comes from."""
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from emulator.arguments import require_kind, whole
 from emulator.chip import Chip
+from emulator.compiler.managing import check_managed
 from emulator.compiler.partition import check_mapping, partition
 from emulator.compiler.plastic import check_epochs, with_clamped
 from emulator.compiler.quantize import Quantised, quantise
@@ -66,6 +67,7 @@ def compile_network(
             raise NetworkError("neurons_per_core cannot be given with a mapping")
         neurons_per_core = whole("neurons_per_core", neurons_per_core, 1, 65_536, NetworkError)
     network = with_clamped(network, chip)
+    check_managed(network, chip)
     _check_size(network, chip)
     quantised = quantise(network, chip)
     segments = (
@@ -86,7 +88,9 @@ def compile_network(
     tables["words"] = np.concatenate([np.empty(0, np.int32), *words])
     code = [model.code() for model in quantised.models.values()]
     tables["code"] = np.concatenate([np.empty(0, np.uint64), *code])
-    return Program(_manifest(network, chip, quantised, seed), tables)
+    program = Program(_manifest(network, chip, quantised, seed), tables)
+    program.managed = tuple(network.managed)
+    return program
 
 
 def _check_size(network: Network, chip: Chip) -> None:
@@ -139,6 +143,7 @@ def _manifest(network: Network, chip: Chip, quantised: Quantised, seed: int) -> 
                 if p.payload is None
                 else dict(zip(("low", "high"), p.payload, strict=True)),
                 "clamped_by": p.clamped_by,
+                "sent_by": p.sent_by,
             }
             for p in network.populations.values()
         ],
@@ -158,6 +163,8 @@ def _manifest(network: Network, chip: Chip, quantised: Quantised, seed: int) -> 
             }
             for k, p in enumerate(network.projections)
         ],
+        "channels": [vars(channel) for channel in network.channels.values()],
+        "managed": [program.described() for program in network.managed],
         "probes": [
             {
                 "population": p.population,

@@ -35,6 +35,7 @@ def with_clamped(network: Network, chip: Chip) -> Network:
         replace(p, target=stand_ins.get(p.target.name, p.target)) for p in network.projections
     ]
     copy.joins, copy.probes = list(network.joins), list(network.probes)
+    copy.managed, copy.channels = network.managed, network.channels
     copy.assumptions = list(network.assumptions)
     return copy
 

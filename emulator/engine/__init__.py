@@ -2,9 +2,9 @@
 
 from emulator.engine.engine import MAX_THREADS, Chunk, Engine, Probed, ctrl_c
 from emulator.engine.inputs import Schedule, reward_schedule, spike_schedule
-from emulator.engine.plastic import plastic_sizes
+from emulator.engine.plastic import plastic_places, plastic_sizes
 
 __all__ = [
-    "MAX_THREADS", "Chunk", "Engine", "Probed", "Schedule", "ctrl_c", "plastic_sizes", "reward_schedule",
+    "MAX_THREADS", "Chunk", "Engine", "Probed", "Schedule", "ctrl_c", "plastic_places", "plastic_sizes", "reward_schedule",
     "spike_schedule",
 ]  # fmt: skip

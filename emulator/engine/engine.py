@@ -29,6 +29,10 @@ CHUNK_SECONDS = 0.1  # so that Ctrl-C and the progress bar feel immediate
 CHUNK_BYTES = 64_000_000  # of recordings held between chunks
 MAX_THREADS = 64
 TRY_EVERY = 16  # chunks
+PARAMETERS = ("bias", "threshold")
+"""Of native neurons: a management program may write them."""
+NATIVE_WORDS = 3
+"""State of a native neuron: u, v, and the steps for which it is refractory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +74,16 @@ class Engine:
         Whose arithmetic to use.
     threads : int
         Workers; the result does not depend on it.
+    is_managed : bool
+        Whether management programs may write parameters and synapses, which are copies then.
     """
 
-    def __init__(self, program: Program, chip: Chip, threads: int = 1) -> None:
+    def __init__(
+        self, program: Program, chip: Chip, threads: int = 1, *, is_managed: bool = False
+    ) -> None:
         self.program = program
         self.chip = chip
+        self.is_managed = is_managed
         self.threads = min(threads, MAX_THREADS, max(1, program.n_cores))
         n_slots = program.max_delay_steps + 1
         self.state: dict[str, NDArray[Any]] = {
@@ -88,15 +97,15 @@ class Engine:
         self.plastic = Plastic(program, chip, self.state["words"]) if program.learns else None
         if self.plastic is not None:
             self.state |= self.plastic.state
+        if is_managed:
+            self.state |= {name: getattr(program, name).copy() for name in PARAMETERS}
         constant = ("u_retain", "v_retain", "bias", "threshold", "refractory")
         row_start, rows = visited_rows(program)
-        self.tables = self.state | {name: getattr(program, name) for name in constant}
+        self.tables = {name: getattr(program, name) for name in constant} | self.state
         self.tables |= {
             "row_start": row_start,
             "rows": in_large_pages(rows),
-            "synapses": in_large_pages(program.synapses)
-            if self.plastic is None
-            else self.plastic.synapses,
+            "synapses": self._synapses(),
             "blocks": visited_blocks(program),
             "segments": self._segments(),
             "joins": joins(program),
@@ -117,6 +126,18 @@ class Engine:
         self.rest()
         if self.plastic is not None:
             self.plastic.reset()
+        elif self.is_managed:  # whose programs may have written weights
+            self.tables["synapses"][: len(self.program.synapses)] = self.program.synapses
+
+    def manage(self, manager: Any, guards: NDArray[np.int64]) -> None:
+        """Let management programs run; see `Machine.manage`."""
+        self.machine.manage(manager, guards)
+
+    def _synapses(self) -> NDArray[np.uint32]:
+        if self.plastic is not None:
+            return self.plastic.synapses
+        table = in_large_pages(self.program.synapses)
+        return table.copy() if self.is_managed else table
 
     def rest(self) -> None:
         """Restore the state of the neurons; synapses keep what they learned, and their traces are zero."""
@@ -127,6 +148,42 @@ class Engine:
         self.state["refractory_left"][:] = self.program.refractory_init
         self.state["accumulators"].fill(0)
         self.state["words"][:] = self.program.words
+        for name in PARAMETERS if self.is_managed else ():
+            self.state[name][:] = getattr(self.program, name)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what management cores can reach: the state, and the synapses."""
+        return self.state | {"synapses": self.tables["synapses"]}
+
+    def reset_populations(self, names: tuple[str, ...]) -> NDArray[np.int64]:
+        """Restore populations, all where none is named; return how many words of each core that wrote, (n_cores,)."""
+        program = self.program
+        if not names:
+            self.rest()
+        known = [p["name"] for p in program.manifest["populations"] if not p["is_input"]]
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise RunError(f"there is no population '{unknown[0]}'; there are: {', '.join(known)}")
+        written = np.zeros(program.n_cores, np.int64)
+        for segment, (population, first, stop, core, begin) in enumerate(program.segments.tolist()):
+            name = program.manifest["populations"][population]["name"]
+            if names and name not in names:
+                continue
+            n, cells = stop - first, slice(begin, begin + stop - first)
+            start, end = program.word_start[segment : segment + 2].tolist()
+            written[core] += len(self.state["accumulators"]) * n + (end - start or NATIVE_WORDS * n)
+            if names:
+                self._reset_cells(cells, slice(start, end))
+        return written
+
+    def _reset_cells(self, cells: slice, words: slice) -> None:
+        program, state = self.program, self.state
+        state["u"][cells], state["v"][cells] = program.u_init[cells], program.v_init[cells]
+        state["refractory_left"][cells] = program.refractory_init[cells]
+        state["accumulators"][:, cells] = 0
+        state["words"][words] = program.words[words]
+        for name in PARAMETERS:
+            state[name][cells] = getattr(program, name)[cells]
 
     def variable(self, population: str, name: str) -> tuple[NDArray[np.int32], range]:
         """Return a variable of each neuron as it is now, (size,), and its range."""
@@ -296,6 +353,7 @@ class Engine:
         self.machine.work(0)
         for other in others:
             other.result()
+        self.machine.raise_failure()
         n = self.machine.steps_done
         return Chunk(
             first_step=first,

@@ -17,6 +17,8 @@ TARGET_NUMBER = {"w": 0, "d": 1, "t": 2}
 GATE_NUMBER = {"x0": 0, "y0": 1}
 CHANCES = 1 << 16
 CONSECUTIVE, REPEATED = 1, 2
+MOST_REWARD = 1 << 24
+"""Where the sum of an epoch's rewards stops, as in ext/traces.pyx."""
 STATE = {"traces": np.uint8, "tags": np.int16, "rewards": np.int32}
 
 
@@ -56,7 +58,7 @@ class Plastic:
         self._ends = {k: self._sizes(k) for k in program.rules}
         self._rows = {k: self._rows_of(k) for k in program.rules}
         self._spans = {k: _span(rows) for k, (_, rows) in self._rows.items()}
-        self._places: dict[int, dict[str, slice]] = {}
+        self.places: dict[int, dict[str, slice]] = {}
         self.state = self._make_state()
 
     def reset(self) -> None:
@@ -64,6 +66,11 @@ class Plastic:
         self.synapses[: len(self.program.synapses)] = self.program.synapses
         for array in self.state.values():
             array.fill(0)
+
+    def reward(self, r0: int, r1: int) -> None:
+        """Add to the rewards of the epoch."""
+        rewards = self.state["rewards"].reshape(-1, 2)
+        np.clip(rewards + [r0, r1], -MOST_REWARD, MOST_REWARD, out=rewards)
 
     def rest(self) -> None:
         """Forget spikes and rewards; what was learned stays."""
@@ -90,10 +97,10 @@ class Plastic:
             first, stop = self._spans[k]
             name = self.program.manifest["projections"][k]["name"]
             own: dict[str, Array] = {"words": self.synapses[first:stop].copy()}
-            own["tags"] = self.state["tags"][self._places[k]["tags"]].copy()
+            own["tags"] = self.state["tags"][self.places[k]["tags"]].copy()
             for trace in TRACES:
                 if getattr(rule, trace) is not None:
-                    own[trace] = self.state["traces"][self._places[k][trace]].copy()
+                    own[trace] = self.state["traces"][self.places[k][trace]].copy()
             found[name] = own
         return found
 
@@ -109,7 +116,7 @@ class Plastic:
             n_pre, n_post = self._ends[k]
             first, stop = self._spans[k]
             planes = 3 * (rule.epoch + 1) * _stride(n_post)
-            places = self._places[k] = {}
+            places = self.places[k] = {}
             for kind, name, size in (
                 *(("traces", name, n_pre) for name in (*PRE_TRACES, "pre_when")),
                 *(("traces", name, n_post) for name in (*POST_TRACES, "post_when")),
@@ -123,7 +130,7 @@ class Plastic:
 
     def _fields(self, k: int) -> dict[str, Any]:
         """Return the fields of a `PlasticRule`."""
-        rule, engine, places = self.program.rules[k], self.chip.learning, self._places[k]
+        rule, engine, places = self.program.rules[k], self.chip.learning, self.places[k]
         n_pre, n_post = self._ends[k]
         first_row, rows = self._rows[k]
         traces = self.state["traces"]
@@ -255,6 +262,13 @@ class Plastic:
                         (segment, number, POST_TRACES.index(trace), stop - first, begin, first)
                     )
         return np.array(lines, SUPPLY)
+
+
+def plastic_places(program: Program) -> dict[int, dict[str, slice]]:
+    """Return where traces and tags of each rule stand in the state of what learns."""
+    plastic = Plastic.__new__(Plastic)
+    plastic.lay_out(program)
+    return plastic.places
 
 
 def plastic_sizes(program: Program) -> dict[str, int]:

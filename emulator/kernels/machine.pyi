@@ -40,6 +40,14 @@ class Machine:
     def seed_with(self, seed: int) -> None:
         """Set the seed of the random bits."""
 
+    def manage(self, manager: Any, guards: NDArray[np.int64]) -> None:
+        """Call manager.phase(step, place in the chunk, phase) where a guard (phase, every, first) may hold."""
+    def expect_spikes(self, step: int) -> None:
+        """Set the step in which spikes of management cores come next, -1: there are none."""
+    def fired_now(self, t: int, spiked: bool) -> NDArray[np.uint32]:
+        """Return the sources that fired in a step of this chunk."""
+    def raise_failure(self) -> None:
+        """Raise what a management program raised in the last chunk, if any did."""
     def look_at(self, compartment: int, rows: NDArray[np.int32]) -> None:
         """Note every instruction of one compartment in rows (n_instructions, 3); -1: of none."""
 

@@ -7,11 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.errors import ManagementError
+from emulator.network.managed import HOST
 
-HOST = -1
-"""The host as an end of a channel."""
 DTYPES = {"int32": np.int32, "uint32": np.uint32}
-MOST_DEPTH, MOST_WORDS = 65_536, 1024
 
 
 def end_text(end: int) -> str:
@@ -43,7 +41,9 @@ class Channel:
         First message, messages waiting, sent in all, received in all.
     """
 
-    def __init__(self, name: str, source: int, target: int, depth: int, words: int, dtype: str) -> None:
+    def __init__(
+        self, name: str, source: int, target: int, depth: int, words: int, dtype: str
+    ) -> None:
         self.name, self.source, self.target = name, source, target
         self.depth, self.words, self.dtype = depth, words, dtype
         self.data = np.zeros((depth, words), np.int32)

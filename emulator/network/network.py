@@ -1,6 +1,7 @@
 """Network: populations, projections and probes, as a user describes them, in registers or in real units."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from emulator.errors import MicrocodeError, NetworkError
 from emulator.learning import Rule
 from emulator.microcode import PREFIX, Model, load_model, shipped_models
+from emulator.network.managed import ChannelPlan, ManagedProgram, channel, core_number, managed
 from emulator.network.parameters import REAL, parameter, word_value
 from emulator.network.parts import Join, Population, Probe, Projection
 from emulator.network.synapses import WEIGHT_RANGE, sign_mistakes, synapses
@@ -54,15 +56,21 @@ class Network:
         self.projections: list[Projection] = []
         self.probes: list[Probe] = []
         self.joins: list[Join] = []
+        self.managed: list[ManagedProgram] = []
+        self.channels: dict[str, ChannelPlan] = {}
         self.assumptions: list[str] = []
 
-    def input(self, name: str, size: int, *, payload_bits: int = 0) -> Population:
+    def input(
+        self, name: str, size: int, *, payload_bits: int = 0, core: int | str | None = None
+    ) -> Population:
         """Add neurons whose spikes come from outside; they occupy no compartment.
 
         Parameters
         ----------
         payload_bits : int
             Bits, one of them for the sign, of the payload that each spike carries; 0: none.
+        core : int, optional
+            The management core that sends its spikes; otherwise they are given to a run, or sent by the host.
         """
         if not _is_int(payload_bits) or payload_bits not in (0, *range(2, 33)):
             raise NetworkError(
@@ -70,7 +78,84 @@ class Network:
             )
         half = 1 << max(int(payload_bits) - 1, 0)
         payload = (-half, half - 1) if payload_bits else None
-        return self._add(Population(name, _size(name, size), "input", payload=payload))
+        sender = core_number(core, f"input '{name}'")
+        return self._add(
+            Population(name, _size(name, size), "input", payload=payload, sent_by=sender)
+        )
+
+    def manage(
+        self,
+        core: int | str,
+        phase: str,
+        run: Callable[[Any], object],
+        *,
+        every: int = 1,
+        first: int | None = None,
+        when: str | Callable[[Any], object] | None = None,
+        instructions: int = 0,
+    ) -> None:
+        """Add a program of a management core; see `docs/management.md`.
+
+        Parameters
+        ----------
+        core : int or "host"
+            Who runs it.
+        phase : {"pre", "post", "pre_learning", "post_learning", "host"}
+            When, in a step.
+        run : callable
+            A function of a `ManagementCore`.
+        every : int
+            It runs in one of so many steps.
+        first : int, optional
+            The first of them; by default 0 in phase "pre", and in others `every` - 1: at the end of so many steps.
+        when : str or callable, optional
+            A guard: the name of a channel in which a message must wait, or a function of the core that must return
+            true.
+        instructions : int
+            What one call counts as, in instructions of the management core; the function may add to it.
+
+        Raises
+        ------
+        NetworkError
+            With every mistake.
+        """
+        self.managed.append(managed(core, phase, run, every, first, when, instructions))
+
+    def channel(
+        self,
+        name: str,
+        source: int | str,
+        target: int | str,
+        *,
+        depth: int = 1,
+        words: int = 1,
+        dtype: str = "int32",
+    ) -> None:
+        """Add a channel between two management cores, or one and the host.
+
+        Parameters
+        ----------
+        name : str
+            Unique in the network.
+        source, target : int or "host"
+            Its ends.
+        depth : int
+            Messages that can wait; one more makes the sender wait.
+        words : int
+            Words of 32 bits in a message.
+        dtype : {"int32", "uint32"}
+            What a word is.
+
+        Raises
+        ------
+        NetworkError
+            With every mistake.
+        """
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise NetworkError(
+                f"channel {name!r:.60}: a name is made of letters, digits, '_', '-' and '.', 200 at most"
+            )
+        self.channels[name] = channel(name, source, target, depth, words, dtype, self.channels)
 
     def population(
         self,

@@ -24,9 +24,9 @@ class Population:
     pack: bool = False
     program: Model | None = None  # in microcode; None: a native model, or an input
     payload: tuple[int, int] | None = None  # range of the payload of its spikes
-    clamped_by: str | None = (
-        None  # the input whose spikes it stands for, as the target of learning synapses
-    )
+    # the input whose spikes it stands for, as the target of learning synapses
+    clamped_by: str | None = None
+    sent_by: int | None = None  # the management core that sends an input's spikes
 
     @property
     def takes_lif_parameters(self) -> bool:

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.account import CALL, INSTRUCTIONS, READ, RECEIVE, SEND, WRITE, Managed
 from emulator.chip import Chip
 from emulator.errors import RunError
 from emulator.observe.counters import CHIP, CODE, Counters
 from emulator.program import Program
+from emulator.timing import ManagementTraffic
 from emulator.timing.traffic import (
     flits_per_packet,
     instructions_per_visit,
@@ -30,7 +32,12 @@ PART_ROWS = 1 << 16
 
 
 def count_events(
-    program: Program, chip: Chip, spikes_per_source: Ints, active_per_segment: Ints, n_steps: int
+    program: Program,
+    chip: Chip,
+    spikes_per_source: Ints,
+    active_per_segment: Ints,
+    n_steps: int,
+    managed: Ints = Managed().lines,
 ) -> Counters:
     """Count every event of some steps of a run.
 
@@ -47,12 +54,14 @@ def count_events(
         synapses that each learning block visited.
     n_steps : int
         How many steps.
+    managed : (n, 6) int64
+        What management cores did, see `Managed.lines`.
 
     Returns
     -------
     Counters
         Sending (`axon_out`, `host`, `packet`, hops) belongs to the source population and core, host
-        packets to core -1; receiving (`axon_in`, `synapse_word`, `synaptic_event`) to the target
+        packets to core -1, those of management core k to the core k behind the chip's last; receiving (`axon_in`, `synapse_word`, `synaptic_event`) to the target
         population and core; the barrier to the chip.
     """
     if program.n_cores > chip.mesh.n_cores:
@@ -68,6 +77,7 @@ def count_events(
     places = source_cores(program), source_tiles(program, chip), flits
     for fired in _parts(program, np.flatnonzero(spikes_per_source)):
         _count_traffic(lines, chip, places, _Traffic(program, spikes_per_source, fired))
+    _count_management(lines, chip, managed)
     lines.add("barrier", CHIP, CHIP, n_steps)
     return lines.counters()
 
@@ -134,6 +144,33 @@ def _count_learning(lines: _Lines, program: Program, chip: Chip, visits: Ints) -
         np.array(targets, np.int64)[blocks[:, 1]],
         visits * each,
     )
+
+
+def _count_management(lines: _Lines, chip: Chip, managed: Ints) -> None:
+    """Count what management cores did, and their packets."""
+    if not len(managed):
+        return
+    traffic = ManagementTraffic(chip)
+    kind, peer, count = managed[:, 3], managed[:, 4], managed[:, 5]
+    core = np.where(managed[:, 2] < 0, CHIP, chip.mesh.n_cores + managed[:, 2])
+    on_chip = core != CHIP
+    for event, which in (
+        ("management_call", (kind == CALL) & on_chip),
+        ("management_instruction", (kind == INSTRUCTIONS) & on_chip),
+        ("management_word", (kind == READ) | (kind == WRITE)),
+        ("message", ((kind == SEND) | (kind == RECEIVE)) & on_chip & (peer != CHIP)),
+        ("host_message", ((kind == SEND) | (kind == RECEIVE)) & on_chip & (peer == CHIP)),
+    ):
+        if which.any():
+            lines.add(event, core[which], CHIP, count[which])
+    dx, dy = traffic.distance(managed)
+    for one, (out, back) in traffic.flits.items():
+        mine = kind == one
+        if mine.any():
+            n = count[mine]
+            lines.add("packet", core[mine], CHIP, n * (2 if back else 1))
+            lines.add("hop_ew", core[mine], CHIP, n * (out + back) * dx[mine])
+            lines.add("hop_ns", core[mine], CHIP, n * (out + back) * dy[mine])
 
 
 def _parts(program: Program, fired: Ints) -> list[Ints]:

@@ -8,6 +8,7 @@ active.parquet       step, segment, population, core, active: compartments that 
 counters.parquet     core, population, event, count; core -1 and an empty population are the chip
 timing.parquet       step, cycles, bottleneck; with timing_cores, timing_links and timing_latency.parquet
 visits.parquet       step, block, projection, core, visits: of plastic synapses; with learned and traces.parquet
+management.parquet   step, phase, core, kind, peer, count: what management cores did; with messages.parquet
 recordings_P.parquet step, neuron, and a column for each variable probed in population P
 
 A run that has checkpoints and is not finished has checkpoint.safetensors, inputs.parquet and the parts of its tables
@@ -32,6 +33,7 @@ from emulator.errors import EmulatorError, RunError
 from emulator.observe import tables
 from emulator.observe.checkpoint import CHECKPOINT, INPUTS, REWARDS
 from emulator.observe.learned_tables import read_learned
+from emulator.observe.managed_tables import read_managed
 from emulator.observe.records import HeldRecords
 from emulator.observe.run import Run
 from emulator.program import Program
@@ -157,6 +159,7 @@ def _read_tables(folder: Path, manifest: Manifest, program: Program, chip: Chip)
             read_learned(folder, program, manifest.weights_every, n_steps),
             tables.read_recordings(folder, program, n_steps),
             payload,
+            read_managed(folder, program, n_steps, chip.mesh.n_cores, manifest.files),
         ),
         timing=timing,
         n_overflows=manifest.n_overflows,

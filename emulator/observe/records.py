@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.account import Managed, joined
 from emulator.engine import Chunk, Probed
 from emulator.observe.learned import Learned, State
 from emulator.program import Program
@@ -40,6 +41,8 @@ class Part:
         Payload of each spike, 1 of those without; empty where the program has none.
     learned : tuple of (step, State)
         What plastic synapses have learned after so many steps, where it was asked for or the run ended.
+    managed : Managed
+        What management cores did; its steps are those of the run.
     """
 
     first_step: int
@@ -49,6 +52,7 @@ class Part:
     recordings: Columns
     spike_payload: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     learned: tuple[tuple[int, State], ...] = ()
+    managed: Managed = field(default_factory=Managed)
 
     @property
     def n_steps(self) -> int:
@@ -104,6 +108,10 @@ class Records(Protocol):
         """What plastic synapses have learned."""
 
     @property
+    def managed(self) -> Managed:
+        """What management cores did."""
+
+    @property
     def spikes_per_source(self) -> NDArray[np.int64]:
         """How often each source fired, (n_sources,)."""
 
@@ -123,6 +131,7 @@ class HeldRecords:
     learned: Learned
     recordings: Columns = field(default_factory=dict)
     spike_payload: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    managed: Managed = field(default_factory=Managed)
 
     @cached_property
     def spikes_per_source(self) -> NDArray[np.int64]:
@@ -142,7 +151,7 @@ def part_of(records: Records) -> Part:
     start = np.searchsorted(records.spike_step, steps).astype(np.int64)
     return Part(
         0, start, records.spike_source, records.active, records.recordings, records.spike_payload,
-        tuple(records.learned.states),
+        tuple(records.learned.states), records.managed,
     )  # fmt: skip
 
 
@@ -185,6 +194,7 @@ class Collector:
                 for population, variables in probed_neurons(program).items()
             },
             np.concatenate([np.empty(0, np.int32), *(p.spike_payload for p in parts)]),
+            joined([p.managed for p in parts]),
         )
 
 

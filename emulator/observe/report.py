@@ -33,6 +33,11 @@ MEANING = {
     "synapse_word": "word of synapse memory read",
     "synaptic_event": "stored synapse visited: a weight added to a compartment's input",
     "learning_instruction": "micro-instruction of a learning rule, executed for one synapse",
+    "management_call": "run of a management program in a phase",
+    "management_instruction": "instruction of a management core",
+    "management_word": "word that a management core read or wrote in a neuron core",
+    "message": "message between management cores, sent or received",
+    "host_message": "message to or from the host",
     "barrier": "end of a step, for the whole chip",
     STATIC: "power drawn whatever happens, times the run's duration",
 }

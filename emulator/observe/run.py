@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
+from emulator.errors import ProgramError
 from emulator.observe.counters import Counters
 from emulator.observe.counting import count_events
 from emulator.observe.energy import Energy, energy
 from emulator.observe.learned import Learned
 from emulator.observe.records import Records
 from emulator.program import Program, check_fit
-from emulator.timing import Timing, TimingMode, time_run
+from emulator.timing import Timing, TimingMode, managed_cycles, time_run
 from emulator.units import seconds_from_cycles
 
 
@@ -165,6 +166,34 @@ class Run:
         return self.learned.trained()
 
     @cached_property
+    def messages(self) -> dict[str, NDArray[np.int64]]:
+        """What the host got through each channel to it: (n, 1 + words), step and words of each message.
+
+        Channels that a program of the host receives from are that program's.
+        """
+        table = self.records.managed.messages
+        found = {}
+        for index, channel in enumerate(self.program.manifest["channels"]):
+            if channel["target"] < 0:
+                mine = table[table[:, 1] == index].reshape(-1, channel["words"], 5)
+                found[channel["name"]] = np.column_stack([mine[:, 0, 0], mine[:, :, 4]])
+        return found
+
+    def management_cycles(
+        self, *, exact: bool | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the cycles of management in each step, (n_steps,), and of each core in each phase, (5, n_cores).
+
+        Parameters
+        ----------
+        exact : bool, optional
+            Whether ways through the mesh count: by default as the run was timed.
+        """
+        if exact is None:
+            exact = self.timing is not None and self.timing.mode == "cycle"
+        return managed_cycles(self.records.managed.lines, self.chip, self.n_steps, exact=exact)
+
+    @cached_property
     def recordings(self) -> "Recordings":
         """What was probed: `recordings[population][variable]` is (n_steps, n_neurons of the probe).
 
@@ -191,11 +220,15 @@ class Run:
         start, stop, _ = slice(start, stop).indices(self.n_steps)
         if (start, stop) == (0, self.n_steps):
             spikes, active = self.records.spikes_per_source, self.records.active_per_segment
-            return count_events(self.program, self.chip, spikes, active, stop)
+            return count_events(
+                self.program, self.chip, spikes, active, stop, self.records.managed.lines
+            )
         first, last = np.searchsorted(self.spike_step, [start, max(start, stop)])
         spikes = np.bincount(self.spike_source[first:last], minlength=self.program.n_sources)
         active = self.records.active[start:stop].sum(axis=0, dtype=np.int64)
-        return count_events(self.program, self.chip, spikes, active, max(0, stop - start))
+        did = self.records.managed.lines
+        did = did[(did[:, 0] >= start) & (did[:, 0] < stop)]
+        return count_events(self.program, self.chip, spikes, active, max(0, stop - start), did)
 
     def energy(
         self, chip: Chip | None = None, *, start: int = 0, stop: int | None = None
@@ -240,6 +273,11 @@ class Run:
             When the program would compute something else on that chip, or does not fit it.
         """
         check_fit(self.program, chip)
+        most = int(self.records.managed.lines[:, 2].max(initial=-1)) + 1
+        if most > chip.management.cores:
+            raise ProgramError(
+                f"the run has {most} management cores; chip '{chip.name}' has {chip.management.cores}"
+            )
         timed = time_run(
             self.program,
             chip,
@@ -247,6 +285,7 @@ class Run:
             self.spike_step,
             self.spike_source,
             self.records.active,
+            self.records.managed,
             mode=timing,
             workers=workers,
             progress=progress,

@@ -12,6 +12,7 @@ from emulator.errors import RunError
 from emulator.observe import learned_tables
 from emulator.observe.counters import Counters
 from emulator.observe.learned_tables import LearnedTables
+from emulator.observe.managed_tables import ManagedTables
 from emulator.observe.parquet import Columns, Named, Stream, read_columns, write_columns
 from emulator.observe.records import Collector, Part, Totals, part_of, probed_neurons
 from emulator.observe.run import Run
@@ -83,6 +84,7 @@ class RunTables:
             )
         }
         self._learned = LearnedTables(folder, parts, program, n_parts)
+        self._managed = ManagedTables(folder, parts, program)
         self._recordings = {
             population: Stream(
                 folder / recording_file(program, population),
@@ -104,6 +106,7 @@ class RunTables:
         self._streams["spikes.parquet"].write(_spike_columns(self.program, part))
         self._streams["active.parquet"].write(_active_columns(self.program, part))
         self._learned.add(part)
+        self._managed.add(part.managed)
         for population, stream in self._recordings.items():
             for columns in _recording_columns(self.program, population, part):
                 stream.write(columns)
@@ -125,7 +128,8 @@ class RunTables:
 
     def _all(self) -> list[Stream]:
         learned = self._learned.streams.values()
-        return [*self._streams.values(), *learned, *self._recordings.values()]
+        managed = self._managed.streams
+        return [*self._streams.values(), *learned, *managed, *self._recordings.values()]
 
 
 def step_stream(folder: Path, n_parts: int) -> Stream:

@@ -38,6 +38,7 @@ class _Population(_Part):
     is_input: bool
     payload: _Payload | None
     clamped_by: Name | None
+    sent_by: Annotated[int, Field(ge=0, lt=16)] | None
 
 
 class _Word(_Part):
@@ -99,6 +100,25 @@ class _Projection(_Part):
     learning: _Learning | None
 
 
+class _Channel(_Part):
+    name: Name
+    source: Annotated[int, Field(ge=-1, lt=16)]
+    target: Annotated[int, Field(ge=-1, lt=16)]
+    depth: Annotated[int, Field(ge=1, le=65_536)]
+    words: Annotated[int, Field(ge=1, le=512)]
+    dtype: Literal["int32", "uint32"]
+
+
+class _Managed(_Part):
+    """A management program that the network had; a file cannot hold its code."""
+
+    core: Annotated[int, Field(ge=-1, lt=16)]
+    phase: Literal["pre", "post", "pre_learning", "post_learning", "host"]
+    every: Annotated[int, Field(ge=1)]
+    first: Count
+    name: Name
+
+
 class _Probe(_Part):
     population: Name
     variable: Name
@@ -117,6 +137,8 @@ class _Manifest(_Part):
     models: list[_Model]
     joins: list[_Join]
     projections: list[_Projection]
+    channels: list[_Channel]
+    managed: list[_Managed]
     probes: list[_Probe]
     assumptions: list[str]
     warnings: list[str] = []

@@ -91,6 +91,7 @@ class Program:
     ) -> None:
         self.manifest = check_manifest(manifest)
         self.path = path
+        self.managed: tuple[ManagedProgram, ...] = ()  # functions, which no file can hold
         for name, (dtype, n_columns) in TENSORS.items():
             array = container.as_tensor(name, tensors.get(name), dtype, n_columns)
             array.flags.writeable = False
@@ -127,6 +128,12 @@ class Program:
     def max_delay_steps(self) -> int:
         """Largest synaptic delay."""
         return int(self.manifest["max_delay_steps"])
+
+    @property
+    def senders(self) -> dict[str, int]:
+        """The management core that sends the spikes of an input, by the input's name."""
+        each = ((p["name"], p["sent_by"]) for p in self.manifest["populations"])
+        return {name: core for name, core in each if core is not None}
 
     @cached_property
     def rules(self) -> dict[int, Rule]:

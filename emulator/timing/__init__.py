@@ -6,10 +6,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.account import Managed
 from emulator.chip import Chip
 from emulator.program import Program
 from emulator.timing.analytic import AnalyticTimer
 from emulator.timing.cycle import CycleTimer
+from emulator.timing.managing import MANAGEMENT, ManagementTraffic, managed_cycles
 from emulator.timing.result import CORE_ARRAYS, LINKS, SUMS, Timing
 
 TimingMode = Literal["off", "analytic", "cycle"]
@@ -18,12 +20,15 @@ TIMING_MODES: tuple[str, ...] = get_args(TimingMode)
 __all__ = [
     "CORE_ARRAYS",
     "LINKS",
+    "MANAGEMENT",
     "SUMS",
     "TIMING_MODES",
     "AnalyticTimer",
     "CycleTimer",
+    "ManagementTraffic",
     "Timing",
     "TimingMode",
+    "managed_cycles",
     "start_timing",
     "time_run",
 ]
@@ -66,6 +71,7 @@ def time_run(
     spike_step: NDArray[np.uint32],
     spike_source: NDArray[np.uint32],
     active: NDArray[np.uint32],
+    managed: Managed = Managed(),
     *,
     mode: TimingMode,
     workers: int = 1,
@@ -83,6 +89,8 @@ def time_run(
         Step and source of each spike, by step, then source.
     active : (n_steps, n_segments) ndarray of uint32
         Active compartments of each segment in each step.
+    managed : Managed
+        What management cores did.
 
     Returns
     -------
@@ -94,5 +102,5 @@ def time_run(
         return None
     spike_start = np.searchsorted(spike_step, np.arange(n_steps + 1)).astype(np.int64)
     with timer:
-        timer.submit(spike_start, spike_source, active)
+        timer.submit(spike_start, spike_source, active, managed)
         return timer.take()

@@ -11,10 +11,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.account import Managed
 from emulator.chip import Chip
 from emulator.kernels import analytic
 from emulator.program import Program
 from emulator.timing.learning import LEARNING, LearningTimer
+from emulator.timing.managing import MANAGEMENT, ManagementTimer
 from emulator.timing.result import Timing
 from emulator.timing.traffic import flits_per_packet, traffic
 from emulator.units import exact
@@ -84,6 +86,7 @@ class AnalyticTimer:
         self._sent = traffic(program, chip)
         self._segments = segment_table(program, chip)
         self._learning = LearningTimer(program, chip, self.barrier)
+        self._managed = ManagementTimer(chip, self.barrier, exact=False)
         self._core_cycles = np.zeros((3, chip.mesh.n_cores), np.int64)
         self._tile_loads = np.zeros((7, chip.mesh.n_tiles), np.int64)
         self._step_cycles: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
@@ -102,8 +105,10 @@ class AnalyticTimer:
         spike_start: NDArray[np.int64],
         spike_source: NDArray[np.uint32],
         active: NDArray[np.uint32],
+        managed: Managed = Managed(),
     ) -> None:
         """Time the steps that follow those submitted before; see `CycleTimer.submit`."""
+        self._managed.submit(managed.lines, len(active))
         for first in range(0, len(active), PIECE_STEPS):
             self._time(
                 spike_start[first : first + PIECE_STEPS + 1],
@@ -159,12 +164,16 @@ class AnalyticTimer:
     def _since_the_start(self) -> Timing:
         """Return the timing of all steps but for the cycles of those that were taken."""
         none = np.zeros(self.chip.mesh.n_cores, np.int64)
+        names = (*analytic.BOTTLENECKS, LEARNING, MANAGEMENT)
+        step_cycles = np.concatenate(self._step_cycles)
+        bottleneck = np.concatenate(self._bottleneck)
+        self._managed.take(step_cycles, bottleneck, names.index(MANAGEMENT))
         return Timing(
             mode="analytic",
             clock_mhz=self.chip.clock.mhz,
-            step_cycles=np.concatenate(self._step_cycles),
-            bottleneck=np.concatenate(self._bottleneck),
-            bottleneck_names=(*analytic.BOTTLENECKS, LEARNING),
+            step_cycles=step_cycles,
+            bottleneck=bottleneck,
+            bottleneck_names=names,
             core_neuron_cycles=self._core_cycles[0].copy(),
             core_axon_cycles=self._core_cycles[1].copy(),
             core_receive_cycles=self._core_cycles[2].copy(),

@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.account import Managed
 from emulator.chip import Chip
 from emulator.errors import RunError
 from emulator.kernels import pipeline
@@ -28,6 +29,7 @@ from emulator.timing.analytic import (
     tiles_used,
 )
 from emulator.timing.learning import LEARNING, LearningTimer
+from emulator.timing.managing import MANAGEMENT, ManagementTimer
 from emulator.timing.result import Timing
 from emulator.timing.traffic import Traffic, flits_per_packet, traffic
 
@@ -137,6 +139,7 @@ class CycleTimer:
         ]  # fmt: skip
         sent = traffic(program, chip)
         self._learning = LearningTimer(program, chip, self.barrier)
+        self._managed = ManagementTimer(chip, self.barrier, exact=True)
         self._workers = [
             _Worker(program, chip, sent, np.asarray(costs, np.int64))
             for _ in range(max(1, workers))
@@ -168,6 +171,7 @@ class CycleTimer:
         spike_start: NDArray[np.int64],
         spike_source: NDArray[np.uint32],
         active: NDArray[np.uint32],
+        managed: Managed = Managed(),
     ) -> None:
         """Time the steps that follow those submitted before; return while the last of them are still being timed.
 
@@ -179,7 +183,10 @@ class CycleTimer:
             Sources, ascending in each step.
         active : (n_steps, n_segments) ndarray
             Active compartments.
+        managed : Managed
+            What management cores did; its steps count from the first of these.
         """
+        self._managed.submit(managed.lines, len(active))
         counts, active = active, self._learning.spiking(active)
         first = 0
         while first < len(active):
@@ -217,6 +224,8 @@ class CycleTimer:
         step_cycles, bottleneck = (
             np.concatenate(part) for part in zip(empty, *self._done, strict=True)
         )
+        names = (*pipeline.BOTTLENECKS, LEARNING, MANAGEMENT)
+        self._managed.take(step_cycles, bottleneck, names.index(MANAGEMENT))
         busy = self._all_cores([timer.busy for timer in self._timers])
         waited = self._all_cores([timer.waited for timer in self._timers])
         links = sum(
@@ -230,7 +239,7 @@ class CycleTimer:
             clock_mhz=chip.clock.mhz,
             step_cycles=step_cycles,
             bottleneck=bottleneck,
-            bottleneck_names=(*pipeline.BOTTLENECKS, LEARNING),
+            bottleneck_names=names,
             core_neuron_cycles=busy[0],
             core_axon_cycles=busy[1],
             core_receive_cycles=busy[2],

@@ -59,6 +59,11 @@ costs:
   instruction: *same
   dendrite_join: *same
   learning_instruction: *same
+  management_call: *same
+  management_instruction: *same
+  management_word: *same
+  message: *same
+  host_message: *same
 barrier: {one_tile_ns: 10.0, all_tiles_ns: 40.0, tiles: 4, source: "assumed: for tests"}
 static_power: {mw: 1.0, source: "assumed: for tests"}
 host: {ports: [0], source: "assumed: for tests"}

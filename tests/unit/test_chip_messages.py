@@ -64,6 +64,11 @@ costs:
   instruction: *same
   dendrite_join: *same
   learning_instruction: *same
+  management_call: *same
+  management_instruction: *same
+  management_word: *same
+  message: *same
+  host_message: *same
 barrier: {one_tile_ns: 10.0, all_tiles_ns: 40.0, tiles: 4, source: "assumed: for tests"}
 static_power: {mw: 1.0, source: "assumed: for tests"}
 host: {ports: [0], source: "assumed: for tests"}
@@ -199,14 +204,14 @@ MISTAKES = {
         ],
     },
     "ports: [0]": {
-        "ports: [4]": ["61:15: host.ports: 4 is off the mesh; allowed: 0 to 3"],
-        "ports: []": ["61:15: host.ports: the list is empty; allowed: one or more of: 0 to 4095"],
-        "ports: [0, 0]": ["61:15: host.ports: 0 is given more than once; write each once"],
+        "ports: [4]": ["66:15: host.ports: 4 is off the mesh; allowed: 0 to 3"],
+        "ports: []": ["66:15: host.ports: the list is empty; allowed: one or more of: 0 to 4095"],
+        "ports: [0, 0]": ["66:15: host.ports: 0 is given more than once; write each once"],
         "ports: [0, x, -1]": [
-            "61:19: host.ports[1]: 'x' is not a whole number; allowed: 0 to 4095",
-            "61:22: host.ports[2]: -1 is out of range; allowed: 0 to 4095",
+            "66:19: host.ports[1]: 'x' is not a whole number; allowed: 0 to 4095",
+            "66:22: host.ports[2]: -1 is out of range; allowed: 0 to 4095",
         ],
-        "ports: 0": ["61:15: host.ports: 0 is not a list; allowed: one or more of: 0 to 4095"],
+        "ports: 0": ["66:15: host.ports: 0 is not a list; allowed: one or more of: 0 to 4095"],
     },
     "format: 1": {
         "format: 2": ["1:9: format: 2 is out of range; allowed: 1"],
@@ -286,7 +291,7 @@ MISTAKES = {
     },
     "all_tiles_ns: 40.0": {
         "all_tiles_ns: 4.0": [
-            "59:44: barrier.all_tiles_ns: 4.0 is less than barrier.one_tile_ns; allowed: 10.0 or more"
+            "64:44: barrier.all_tiles_ns: 4.0 is less than barrier.one_tile_ns; allowed: 10.0 or more"
         ],
     },
     "hop_ns: *same": {
@@ -316,7 +321,7 @@ MISTAKES = {
         ],
     },
     "management: {cores: 0": {
-        "width: 3\n? [a]\n: 1\nmanagement: {cores: 0": ["63:3: a list cannot be a key"],
+        "width: 3\n? [a]\n: 1\nmanagement: {cores: 0": ["68:3: a list cannot be a key"],
     },
 }
 
