@@ -47,6 +47,10 @@ class Managed(NamedTuple):
         return bool(len(self.lines) or len(self.messages))
 
 
+NO_LINES = Managed()
+"""Of a run without management cores."""
+
+
 def joined(parts: Sequence[Managed]) -> Managed:
     """Return parts that follow each other as one."""
     return Managed(*(np.concatenate(tables) for tables in zip(Managed(), *parts, strict=True)))
@@ -63,9 +67,7 @@ class Account:
         if count:
             self._lines.append((*where, kind, peer, count))
 
-    def add_words(
-        self, where: tuple[int, int, int], kind: int, by_core: NDArray[np.int64]
-    ) -> None:
+    def add_words(self, where: tuple[int, int, int], kind: int, by_core: NDArray[np.int64]) -> None:
         """Add a line for each neuron core whose words were read or written, and set its count to zero."""
         for core in np.flatnonzero(by_core).tolist():
             self._lines.append((*where, kind, core, int(by_core[core])))

@@ -125,9 +125,7 @@ class Emulator:
             raise RunError("management programs are added before the chip is run or looked into")
         program = managed(core, phase, run, every, first, when, instructions)
         channels = [ChannelPlan(**channel) for channel in self.program.manifest["channels"]]
-        mistakes = missing_cores(
-            self.chip.name, self.chip.management.cores, [program], channels
-        )
+        mistakes = missing_cores(self.chip.name, self.chip.management.cores, [program], channels)
         if mistakes:
             raise RunError("\n".join(mistakes))
         self._programs.append(program)
@@ -289,7 +287,9 @@ class Emulator:
         standing, chip, engine = Standing(), self.chip, self._engine
         management = self._management
         if management is not None and checkpoint_every is not None:
-            raise RunError("checkpoint_every: management programs keep state of their own, which no file holds")
+            raise RunError(
+                "checkpoint_every: management programs keep state of their own, which no file holds"
+            )
         if save_to is None:
             collector = Collector(self.program, weights_every)
             session = Session(engine, chip, plan, schedule, standing, collector, management)

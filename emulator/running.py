@@ -93,7 +93,9 @@ class Session:
                 learned = ((step, self.engine.learned()),) if self._keeps(step) else ()
                 self.keeper.add(
                     replace(
-                        self._probes.part(chunk), learned=learned, managed=did.later(chunk.first_step)
+                        self._probes.part(chunk),
+                        learned=learned,
+                        managed=did.later(chunk.first_step),
                     )
                 )
                 standing.n_synaptic_events += chunk.n_synaptic_events

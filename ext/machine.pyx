@@ -20,19 +20,15 @@ from emulator.kernels.neuron_lif cimport lif_update
 from emulator.kernels.state cimport (
     Accumulators, Arithmetic, Block, Compartments, Join, Row, Segment, Synapses,
 )
+from emulator.kernels.phases cimport HOST_PHASE, POST, POST_LEARNING, PRE, PRE_LEARNING, Phases
 from emulator.kernels.plasticity cimport Plasticity
 from emulator.kernels.synapse cimport Sorter, deliver, deliver_graded, deliver_sorted
 from emulator.kernels.traces cimport ends_epoch, follow, mark, reward, supply
-from emulator.kernels.worker cimport Worker
+from emulator.kernels.worker cimport Worker, own_segments
 
 cdef enum:
     CACHED_SYNAPSES = 1 << 18      # of which all rows are quickly at hand in any order
     SORTED_ROWS = 1 << 17          # that are sorted by core at a time
-    PRE = 0
-    POST = 1
-    PRE_LEARNING = 2
-    POST_LEARNING = 3
-    HOST_PHASE = 4
 
 cdef Block _block
 cdef Segment _segment
@@ -44,7 +40,7 @@ JOIN = np.asarray(<Join[:1]> &_join).dtype
 SEGMENT = np.asarray(<Segment[:1]> &_segment).dtype
 
 
-cdef class Machine:
+cdef class Machine(Phases):
     """The state of a loaded program, and the workers that advance it.
 
     Parameters
@@ -77,8 +73,6 @@ cdef class Machine:
     cdef Synapses axons
     cdef Accumulators inputs
     cdef Worker[64] workers
-    cdef meeting_t meeting
-    cdef readonly int n_workers
     cdef object _keep
     cdef object _keep_rows
     cdef bint sorted
@@ -93,30 +87,17 @@ cdef class Machine:
     cdef uint32_t[2] seed
     cdef Plasticity *plastic       # or NULL
     cdef int32_t[:, ::1] rewards
-    cdef object manager            # or None
-    cdef object failure            # what it raised, or None
-    cdef bint managed, stopped
-    cdef const int64_t[:, ::1] guards  # (n_guards, 3)  phase, every, first
-    cdef int64_t next_sent         # step in which spikes of management cores come next
-    cdef const uint32_t *now_source[2]     # input spikes of the even and the odd step
-    cdef const int32_t *now_payload[2]
-    cdef int64_t[2] n_now
-    cdef list _keep_now
-    cdef bint graded
     cdef int32_t[:, ::1] payload   # (n_workers, compartments of the largest segment), of those that fired
     cdef int32_t[:, ::1] payloads  # (2, n) as spikes, where they have any
     cdef uint8_t[:, ::1] fired     # (n_workers, compartments of the largest segment, padded)
     cdef uint32_t[:, ::1] spikes
-    cdef public int64_t step       # of the next step; its accumulator slot follows from it
     # The chunk being run: set by begin(), read by every worker.
     cdef int64_t n_steps, n_sources, capacity
     cdef int strict
-    cdef int64_t[::1] input_start
-    cdef uint32_t[::1] input_source
     cdef uint32_t[::1] spike_source
     cdef int64_t[::1] spike_start
     cdef uint32_t[:, ::1] active
-    cdef int32_t[::1] input_payload, spike_payload
+    cdef int32_t[::1] spike_payload
     cdef int32_t[::1] u_probe, v_probe
     cdef int64_t[::1] word_probe
     cdef int32_t[:, ::1] u_rows, v_rows, word_rows
@@ -146,8 +127,6 @@ cdef class Machine:
             accumulators, learning,
         )
         self.plastic = NULL if learning is None else &learning.plasticity
-        self.manager = self.failure = None
-        self.managed, self.next_sent, self._keep_now = False, -1, [None, None]
         self.segments = tables["segments"]
         self.spikes = np.zeros((2, n + 1), np.uint32)
         self.n_sources = row_start.shape[0] - 1
@@ -189,7 +168,8 @@ cdef class Machine:
             self.workers[k].stop_core = stop
             self.workers[k].first_compartment = self.core_start[first]
             self.workers[k].sorter.all_mine = self.n_workers == 1
-            self._own_segments(&self.workers[k])
+            if self.segments.shape[0]:
+                own_segments(&self.workers[k], &self.segments[0], <int32_t>self.segments.shape[0])
 
     def __dealloc__(self):
         free(self.microcode)
@@ -238,28 +218,17 @@ cdef class Machine:
         if self.plastic != NULL:
             self.plastic.seed[0], self.plastic.seed[1] = self.seed[0], self.seed[1]
 
-    def manage(self, manager, const int64_t[:, ::1] guards):
-        """Call manager.phase(step, phase) where a guard (phase, every, first) may hold, and manager.sent(...)."""
-        self.manager, self.guards, self.managed = manager, guards, guards.shape[0] > 0
-        self.next_sent = -1
-
-    def expect_spikes(self, int64_t step):
-        """Set the step in which spikes of management cores come next, -1: there are none."""
-        self.next_sent = step
-
-    def fired_now(self, int64_t t, bint spiked):
-        """Return the sources that fired in a step of this chunk; inputs alone where the neurons have not been
-        advanced."""
+    def fired_now(self, int64_t t):
+        """Return the sources that fired in a step of this chunk, neurons and inputs."""
         cdef int parity = t & 1, k
         cdef int64_t first
-        parts = []
-        if spiked:
-            for k in range(self.n_workers):
-                first = self.workers[k].first_compartment
-                parts.append(np.asarray(self.spikes[parity, first:first + self.workers[k].n_spikes[parity]]))
+        parts = [np.empty(0, np.uint32)]
+        for k in range(self.n_workers):
+            first = self.workers[k].first_compartment
+            parts.append(np.asarray(self.spikes[parity, first:first + self.workers[k].n_spikes[parity]]))
         if self.n_now[parity]:
             parts.append(np.asarray(<const uint32_t[:self.n_now[parity]]>self.now_source[parity]))
-        return np.concatenate(parts) if parts else np.empty(0, np.uint32)
+        return np.concatenate(parts)
 
     def look_at(self, int64_t compartment, int32_t[:, ::1] rows):
         """Note every instruction of one compartment in rows (n_instructions, 3); -1: of none."""
@@ -280,15 +249,6 @@ cdef class Machine:
                 &start[k, 0], <Row *>&rows[k, 0], <Row *>&rows[k, most], most, <int32_t>n_blocks, 0
             )
         self._keep = (self._keep, start, rows)
-
-    cdef void _own_segments(self, Worker *worker) noexcept:
-        cdef int32_t s = 0, n = <int32_t>self.segments.shape[0]
-        while s < n and self.segments[s].core < worker.first_core:
-            s += 1
-        worker.first_segment = s
-        while s < n and self.segments[s].core < worker.stop_core:
-            s += 1
-        worker.stop_segment = s
 
     def begin(
         self,
@@ -354,10 +314,10 @@ cdef class Machine:
             if recorded + self.n_sources > self.capacity:
                 break
             parity = t & 1
-            if self.managed and self._manage(k, t, PRE):
+            if self.managed and self.call(k, t, PRE):
                 break
             if k == 0:
-                self._take_inputs(t, parity)
+                self.take_inputs(t, parity)
             self._spike(&self.workers[k], k, &self.fired[k, 0], t, parity)
             meet(&self.meeting, self.n_workers)
             if self.stopped or (self.strict and self._overflowed()):
@@ -370,10 +330,10 @@ cdef class Machine:
             if k == 0:
                 self._record(t, parity, recorded)
             recorded += self._count(parity) + self.n_now[parity]
-            if self.managed and self._manage(k, t, POST):
+            if self.managed and self.call(k, t, POST):
                 break
             if self.plastic != NULL and ends_epoch(self.plastic, self.step + t):
-                if self.managed and self._manage(k, t, PRE_LEARNING):
+                if self.managed and self.call(k, t, PRE_LEARNING):
                     break
                 follow(self.plastic, self.step + t, k, self.n_workers)
                 meet(&self.meeting, self.n_workers)
@@ -381,63 +341,15 @@ cdef class Machine:
                     self.plastic, self.step + t, self.n_workers, self.workers[k].first_core,
                     self.workers[k].stop_core, &self.active[t, self.segments.shape[0]],
                 )
-                if self.managed and self._manage(k, t, POST_LEARNING):
+                if self.managed and self.call(k, t, POST_LEARNING):
                     break
-            if self.managed and self._manage(k, t, HOST_PHASE):
+            if self.managed and self.call(k, t, HOST_PHASE):
                 break
             if k == 0:
                 self.steps_done = t + 1
         meet(&self.meeting, self.n_workers)
         if k == 0:
             self.step += self.steps_done
-
-    cdef bint _manage(self, int k, int64_t t, int phase) noexcept nogil:
-        """Let management programs run whose guards may hold, while all workers wait; return whether one failed."""
-        cdef Py_ssize_t i
-        cdef int64_t since
-        for i in range(self.guards.shape[0]):
-            since = self.step + t - self.guards[i, 2]
-            if self.guards[i, 0] == phase and since >= 0 and since % self.guards[i, 1] == 0:
-                break
-        else:
-            return False
-        meet(&self.meeting, self.n_workers)
-        if k == 0:
-            with gil:
-                try:
-                    self.manager.phase(self.step + t, t, phase)
-                except BaseException as error:
-                    self.failure, self.stopped = error, True
-        meet(&self.meeting, self.n_workers)
-        return self.stopped
-
-    cdef void _take_inputs(self, int64_t t, int parity) noexcept nogil:
-        """Make the input spikes of a step known: those given, and those that management cores have sent for it."""
-        cdef int64_t first = self.input_start[t]
-        cdef int64_t n = self.input_start[t + 1] - first
-        self.n_now[parity] = n
-        if n:
-            self.now_source[parity] = &self.input_source[first]
-            self.now_payload[parity] = &self.input_payload[first] if self.graded else NULL
-        if self.managed and self.next_sent == self.step + t:
-            with gil:
-                self._merge_sent(t, parity)
-
-    cdef void _merge_sent(self, int64_t t, int parity):
-        cdef const uint32_t[::1] source
-        cdef const int32_t[::1] payload
-        cdef int64_t first = self.input_start[t], stop = self.input_start[t + 1]
-        try:
-            given = np.asarray(self.input_source[first:stop])
-            carried = np.asarray(self.input_payload[first:stop]) if self.graded else None
-            source, payload = self.manager.sent(self.step + t, given, carried)
-            self._keep_now[parity] = (source, payload)
-            self.n_now[parity] = source.shape[0]
-            if source.shape[0]:
-                self.now_source[parity] = &source[0]
-                self.now_payload[parity] = &payload[0] if self.graded else NULL
-        except BaseException as error:
-            self.failure, self.stopped = error, True
 
     cdef void _spike(self, Worker *worker, int worker_of, uint8_t *fired, int64_t t, int parity) noexcept nogil:
         cdef int64_t n_active, overflows, n_cells, n_before, j, n_spikes = 0
@@ -570,12 +482,6 @@ cdef class Machine:
                 memcpy(&self.spike_payload[recorded], payloads, n * sizeof(int32_t))
         return n
 
-    def raise_failure(self):
-        """Raise what a management program raised in the last chunk, if any did."""
-        if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
-
     @property
     def n_events(self):
         """Synaptic events that the last chunk made, counted where they were made."""
@@ -589,8 +495,5 @@ cdef class Machine:
     @property
     def overflow_segment(self):
         """First segment in which the last chunk met a wrap-around, or -1."""
-        found = [
-            self.workers[k].overflow_segment for k in range(self.n_workers)
-            if self.workers[k].overflow_segment >= 0
-        ]
-        return min(found, default=-1)
+        found = [self.workers[k].overflow_segment for k in range(self.n_workers)]
+        return min((segment for segment in found if segment >= 0), default=-1)

@@ -5,6 +5,6 @@ from emulator.engine.inputs import Schedule, reward_schedule, spike_schedule
 from emulator.engine.plastic import plastic_places, plastic_sizes
 
 __all__ = [
-    "MAX_THREADS", "Chunk", "Engine", "Probed", "Schedule", "ctrl_c", "plastic_places", "plastic_sizes", "reward_schedule",
-    "spike_schedule",
+    "MAX_THREADS", "Chunk", "Engine", "Probed", "Schedule", "ctrl_c", "plastic_places", "plastic_sizes",
+    "reward_schedule", "spike_schedule",
 ]  # fmt: skip

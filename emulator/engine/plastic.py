@@ -70,7 +70,8 @@ class Plastic:
     def reward(self, r0: int, r1: int) -> None:
         """Add to the rewards of the epoch."""
         rewards = self.state["rewards"].reshape(-1, 2)
-        np.clip(rewards + [r0, r1], -MOST_REWARD, MOST_REWARD, out=rewards)
+        rewards += np.array([r0, r1], np.int32)
+        np.clip(rewards, -MOST_REWARD, MOST_REWARD, out=rewards)
 
     def rest(self) -> None:
         """Forget spikes and rewards; what was learned stays."""

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.kernels.learning import Learning
+from emulator.kernels.phases import Phases
 
 BLOCK: np.dtype[Any]
 SEGMENT: np.dtype[Any]
@@ -13,11 +14,9 @@ INSTRUCTION: np.dtype[Any]
 JOIN: np.dtype[Any]
 """segment, source, target, n, op, word: what compartments pass to others of their core."""
 
-class Machine:
+class Machine(Phases):
     """The state of a loaded program, and the workers that advance it."""
 
-    n_workers: int
-    step: int
     steps_done: int
     n_events: int
     n_overflows: int
@@ -40,14 +39,8 @@ class Machine:
     def seed_with(self, seed: int) -> None:
         """Set the seed of the random bits."""
 
-    def manage(self, manager: Any, guards: NDArray[np.int64]) -> None:
-        """Call manager.phase(step, place in the chunk, phase) where a guard (phase, every, first) may hold."""
-    def expect_spikes(self, step: int) -> None:
-        """Set the step in which spikes of management cores come next, -1: there are none."""
-    def fired_now(self, t: int, spiked: bool) -> NDArray[np.uint32]:
+    def fired_now(self, t: int) -> NDArray[np.uint32]:
         """Return the sources that fired in a step of this chunk."""
-    def raise_failure(self) -> None:
-        """Raise what a management program raised in the last chunk, if any did."""
     def look_at(self, compartment: int, rows: NDArray[np.int32]) -> None:
         """Note every instruction of one compartment in rows (n_instructions, 3); -1: of none."""
 

@@ -1,8 +1,9 @@
-"""What belongs to one worker of the run loop. Declarations only."""
+"""What belongs to one worker of the run loop."""
 
 from libc.stdint cimport int32_t, int64_t
 
 from emulator.kernels.microcode cimport Lanes
+from emulator.kernels.state cimport Segment
 from emulator.kernels.synapse cimport Sorter
 
 cdef struct Worker:
@@ -23,3 +24,14 @@ cdef struct Worker:
     int64_t[2] n_spikes           # of the even and the odd step
     Sorter sorter
     Lanes *lanes                  # of the interpreter, where there is microcode
+
+
+cdef inline void own_segments(Worker *worker, const Segment *segments, int32_t n) noexcept nogil:
+    """Note the segments on a worker's cores; they are in the order of cores."""
+    cdef int32_t s = 0
+    while s < n and segments[s].core < worker.first_core:
+        s += 1
+    worker.first_segment = s
+    while s < n and segments[s].core < worker.stop_core:
+        s += 1
+    worker.stop_segment = s

@@ -86,7 +86,7 @@ class Channel:
     def get(self) -> NDArray[Any]:
         """Receive a message, (words,); there must be one."""
         first = int(self.state[0])
-        message = self.data[first].copy().view(DTYPES[self.dtype])
+        message: NDArray[Any] = self.data[first].copy().view(DTYPES[self.dtype])
         self.state[0] = (first + 1) % self.depth
         self.state[1] -= 1
         self.state[3] += 1

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emulator.errors import ManagementError
 from emulator.account import RECEIVE, SEND, SEND_WORDS
+from emulator.errors import ManagementError
 from emulator.network.managed import HOST, PHASES
 
 if TYPE_CHECKING:
@@ -93,7 +93,11 @@ class ManagementCore:
     def reward(self, r0: int = 0, r1: int = 0) -> None:
         """Add to the rewards that learning rules read at the end of their epoch."""
         for name, value in (("r0", r0), ("r1", r1)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or not -128 <= value <= 127:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | np.integer)
+                or not -128 <= value <= 127
+            ):
                 raise ManagementError(f"reward {name} is {value!r:.60}; allowed: -128 to 127")
         self._management.reward(int(r0), int(r1))
 
@@ -143,6 +147,12 @@ class ManagementCore:
 
     def spend(self, instructions: int) -> None:
         """Say that the program took so many instructions of its core."""
-        if isinstance(instructions, bool) or not isinstance(instructions, int | np.integer) or instructions < 0:
-            raise ManagementError(f"spend({instructions!r:.60}): it must be a number of instructions")
+        if (
+            isinstance(instructions, bool)
+            or not isinstance(instructions, int | np.integer)
+            or instructions < 0
+        ):
+            raise ManagementError(
+                f"spend({instructions!r:.60}): it must be a number of instructions"
+            )
         self.instructions += int(instructions)

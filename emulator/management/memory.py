@@ -120,8 +120,12 @@ class Region:
         if which is None:
             return self.place, self.core
         index = np.asarray(which)
-        if index.dtype.kind not in "iu" or (index.size and not 0 <= index.min() <= index.max() < len(self)):
-            raise ManagementError(f"{self.name}: {which!r:.60} cannot be {done}; it has words 0 to {len(self) - 1}")
+        if index.dtype.kind not in "iu" or (
+            index.size and not 0 <= index.min() <= index.max() < len(self)
+        ):
+            raise ManagementError(
+                f"{self.name}: {which!r:.60} cannot be {done}; it has words 0 to {len(self) - 1}"
+            )
         return self.place[index.reshape(-1)], self.core[index.reshape(-1)]
 
 
@@ -153,7 +157,9 @@ class MemoryMap:
                 self.reads, self.writes = region.reads, region.writes
             region.reads, region.writes = self.reads, self.writes
             region.address = address
-            address += -(-len(region) * WORD_BYTES // PAGE) * PAGE + PAGE  # a page between two is a wild pointer's
+            address += (
+                -(-len(region) * WORD_BYTES // PAGE) * PAGE + PAGE
+            )  # a page between two is a wild pointer's
             if address > LAST_ADDRESS:
                 raise ManagementError(
                     f"{region.name} ends at {address:#x}: the state of this network does not fit 32-bit addresses; "

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from greenlet import GreenletExit, getcurrent, greenlet
 from numpy.typing import ArrayLike, NDArray
 
-from emulator.chip import Chip
-from emulator.engine import Engine
-from emulator.errors import EmulatorError, ManagementError
 from emulator.account import (
     CALL,
     INSTRUCTIONS,
@@ -20,16 +17,18 @@ from emulator.account import (
     Account,
     Managed,
 )
+from emulator.chip import Chip
+from emulator.engine import Engine
+from emulator.errors import EmulatorError, ManagementError
 from emulator.management.channels import Channel, end_text
 from emulator.management.core import ManagementCore
 from emulator.management.memory import MemoryMap
 from emulator.management.regions import program_regions
 from emulator.management.sending import Outbox
 from emulator.network.managed import HOST, PHASES, ManagedProgram
-from emulator.program import Program
 
 PRE = PHASES.index("pre")
-LEARNING = (PHASES.index("pre_learning"), PHASES.index("post_learning"))
+OWN_CODE = Path(__file__).parents[1]
 
 
 @dataclass(eq=False)
@@ -88,7 +87,9 @@ class Management:
         self.engine, self.chip, self.programs = engine, chip, tuple(programs)
         program = engine.program
         self.fired = np.zeros(program.n_sources, np.uint8)
-        self.memory = MemoryMap(program_regions(program, chip, engine.arrays() | {"fired": self.fired}))
+        self.memory = MemoryMap(
+            program_regions(program, chip, engine.arrays() | {"fired": self.fired})
+        )
         self.channels = {c["name"]: Channel(**c) for c in program.manifest["channels"]}
         self.account = Account()
         self.outbox = Outbox(program)
@@ -96,7 +97,8 @@ class Management:
         self.cores = {number: ManagementCore(number, self) for number in numbers}
         self._runs = [self._runner(p) for p in self.programs]
         self._by_phase = [
-            [(p, run) for p, run in zip(self.programs, self._runs, strict=True) if p.phase == phase] for phase in PHASES
+            [(p, run) for p, run in zip(self.programs, self._runs, strict=True) if p.phase == phase]
+            for phase in PHASES
         ]
         self._now: list[Task] = []
         hosted = any(p.core == HOST for p in self.programs)
@@ -155,7 +157,7 @@ class Management:
     def _know_spikes(self, step: int, t: int, phase: int) -> None:
         """Mark in `fired` who fired in this step; before the neurons were advanced nobody has."""
         self.fired[self._fired] = 0
-        self._fired = self.engine.machine.fired_now(t, True) if phase != PRE else np.empty(0, np.uint32)
+        self._fired = self.engine.machine.fired_now(t) if phase != PRE else np.empty(0, np.uint32)
         self.fired[self._fired] = 1
 
     def _run(self, step: int, phase: int, tasks: list[Task]) -> None:
@@ -177,8 +179,6 @@ class Management:
         core = task.core
         try:
             task.stack.switch(core)
-        except EmulatorError as error:
-            raise self._failure(error, task.program, core, "program") from error
         except Exception as error:
             raise self._failure(error, task.program, core, "program") from error
         finally:
@@ -205,8 +205,12 @@ class Management:
         self._messages.clear()
         return Managed(self.account.take(), messages)
 
-    def _failure(self, error: Exception, program: ManagedProgram, core: ManagementCore, what: str) -> ManagementError:
-        text = str(error) if isinstance(error, EmulatorError) else f"{type(error).__name__}: {error}"
+    def _failure(
+        self, error: Exception, program: ManagedProgram, core: ManagementCore, what: str
+    ) -> ManagementError:
+        text = (
+            str(error) if isinstance(error, EmulatorError) else f"{type(error).__name__}: {error}"
+        )
         place = _place_of(error)
         return ManagementError(
             f"step {core.step}, phase '{core.phase}', {core.name}: {what} '{program.name}': {place}{text}"
@@ -228,7 +232,9 @@ class Management:
             known = ", ".join(self.channels) or "none"
             raise ManagementError(f"there is no channel '{name}'; there are: {known}")
         queue = self.channels[name]
-        ends = {True: (queue.source,), False: (queue.target,), None: (queue.source, queue.target)}[sending]
+        ends = {True: (queue.source,), False: (queue.target,), None: (queue.source, queue.target)}[
+            sending
+        ]
         if core.number not in ends:
             verb = {True: "send to", False: "receive from", None: "look into"}[sending]
             raise ManagementError(
@@ -250,11 +256,18 @@ class Management:
         self.account.add((core.step, PHASES.index(core.phase), core.number), kind, count, peer)
 
     def send_spikes(
-        self, core: ManagementCore, population: str, neurons: ArrayLike, payload: ArrayLike, at: int | None
+        self,
+        core: ManagementCore,
+        population: str,
+        neurons: ArrayLike,
+        payload: ArrayLike,
+        at: int | None,
     ) -> None:
         """Put spikes into the outbox."""
         earliest = core.step + (core.phase != "pre")
-        self.outbox.put(core.number, population, neurons, payload, earliest if at is None else at, earliest)
+        self.outbox.put(
+            core.number, population, neurons, payload, earliest if at is None else at, earliest
+        )
 
     def reward(self, r0: int, r1: int) -> None:
         """Add to the rewards of the epoch."""
@@ -268,8 +281,8 @@ class Management:
 
     def _runner(self, program: ManagedProgram) -> Callable[[ManagementCore], object]:
         """Return what runs a program: the function itself, with what a call counts as."""
-        run: Any = program.run
-        if not callable(run):
+        run = program.run
+        if isinstance(run, Path):
             return self._x86(program)
         if not program.instructions:
             return run
@@ -289,7 +302,7 @@ def _place_of(error: Exception) -> str:
     trace, place = error.__traceback__, ""
     while trace is not None:
         code = trace.tb_frame.f_code
-        if "emulator/management" not in code.co_filename.replace("\\", "/"):
+        if not Path(code.co_filename).is_relative_to(OWN_CODE):
             place = f"{code.co_filename}:{trace.tb_lineno}: "
         trace = trace.tb_next
     return place

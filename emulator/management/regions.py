@@ -44,7 +44,17 @@ def program_regions(
 def blank_arrays(program: Program) -> dict[str, NDArray[Any]]:
     """Return arrays for a memory map whose addresses alone matter."""
     nothing = np.zeros(1, np.int32)
-    names = ("u", "v", "refractory_left", "bias", "threshold", "words", "synapses", "traces", "tags")
+    names = (
+        "u",
+        "v",
+        "refractory_left",
+        "bias",
+        "threshold",
+        "words",
+        "synapses",
+        "traces",
+        "tags",
+    )
     return dict.fromkeys(names, nothing) | {"fired": np.zeros(1, np.uint8)}
 
 
@@ -54,7 +64,11 @@ def _compartment_cores(program: Program) -> NDArray[np.int32]:
 
 
 def _population(
-    program: Program, chip: Chip, arrays: Mapping[str, NDArray[Any]], name: str, cores: NDArray[np.int32]
+    program: Program,
+    chip: Chip,
+    arrays: Mapping[str, NDArray[Any]],
+    name: str,
+    cores: NDArray[np.int32],
 ) -> Iterator[Region]:
     places = program.sources_of(name).astype(np.int64)
     own, n_cores = cores[places], program.n_cores
@@ -63,7 +77,9 @@ def _population(
     if model is not None:
         for word in model.words:
             at = program.word_places(name, word.name).astype(np.int64)
-            yield Region(f"{name}.{word.name}", arrays["words"], at, own, word.low, word.high, n_cores)
+            yield Region(
+                f"{name}.{word.name}", arrays["words"], at, own, word.low, word.high, n_cores
+            )
         return
     half, bias = 1 << rules.u_bits - 1, 1 << rules.bias_mantissa_bits - 1 + rules.bias_exponent_max
     for variable, array, low, high in (
@@ -90,7 +106,15 @@ def _projection(
         low, high = max(low, limits.minimum), min(high, limits.maximum)
     n_cores = program.n_cores
     yield Region(
-        f"{name}.weights", arrays["synapses"], place, own, low, high, n_cores, WEIGHT_SHIFT, WEIGHT_BITS
+        f"{name}.weights",
+        arrays["synapses"],
+        place,
+        own,
+        low,
+        high,
+        n_cores,
+        WEIGHT_SHIFT,
+        WEIGHT_BITS,
     )
     yield Region(
         f"{name}.delays", arrays["synapses"], place, own, 0, program.max_delay_steps, n_cores, DELAY_SHIFT,
@@ -110,6 +134,8 @@ def _projection(
         end = entry["source"] if trace in PRE_TRACES else entry["target"]
         at = starts[trace] + np.arange(sizes[end], dtype=np.int64)
         holds = np.full(len(at), own.min(initial=n_cores - 1) if len(own) else 0, np.int32)
-        if trace not in PRE_TRACES:  # those of sources are at their synapses: the first core that has any
+        if (
+            trace not in PRE_TRACES
+        ):  # those of sources are at their synapses: the first core that has any
             holds = cores[program.sources_of(end)]
         yield Region(f"{name}.{trace}", arrays["traces"], at, holds, 0, 127, n_cores)

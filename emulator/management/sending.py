@@ -1,5 +1,7 @@
 """Spikes that management cores and the host have sent, until their step comes."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -36,7 +38,13 @@ class Outbox:
         self._spikes.clear()
 
     def put(
-        self, core: int, population: str, neurons: ArrayLike, payload: ArrayLike, step: int, earliest: int
+        self,
+        core: int,
+        population: str,
+        neurons: ArrayLike,
+        payload: ArrayLike,
+        step: int,
+        earliest: int,
     ) -> None:
         """Add spikes of an input.
 
@@ -56,7 +64,11 @@ class Outbox:
                 f"{end_text(core)} cannot send spikes of '{population}', which {end_text(sender)} sends: see "
                 "net.input(..., core=)"
             )
-        if isinstance(step, bool) or not isinstance(step, int | np.integer) or not earliest <= step <= earliest + FURTHEST:
+        if (
+            isinstance(step, bool)
+            or not isinstance(step, int | np.integer)
+            or not earliest <= step <= earliest + FURTHEST
+        ):
             raise ManagementError(
                 f"spikes of '{population}' at step {step!r:.60}: allowed from here: {earliest} to {earliest + FURTHEST}"
             )
@@ -65,26 +77,30 @@ class Outbox:
         spikes = self._spikes.setdefault(int(step), {})
         for neuron, value in zip(index.tolist(), values.tolist(), strict=True):
             if first + neuron in spikes:
-                raise ManagementError(f"neuron {neuron} of '{population}' was sent twice for step {step}")
+                raise ManagementError(
+                    f"neuron {neuron} of '{population}' was sent twice for step {step}"
+                )
             spikes[first + neuron] = value
         if not spikes:
             del self._spikes[int(step)]
 
     def _checked(
-        self, population: str, entry: dict[str, object], neurons: ArrayLike, payload: ArrayLike
+        self, population: str, entry: dict[str, Any], neurons: ArrayLike, payload: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         index = np.atleast_1d(np.asarray(neurons))
         size = entry["size"]
-        if index.dtype.kind not in "iu" and index.size or index.ndim != 1:
-            raise ManagementError(f"neurons of '{population}' are {neurons!r:.60}; they must be whole numbers")
-        index = index.astype(np.int64)
-        if index.size and not 0 <= index.min() <= index.max() < size:  # type: ignore[operator]
+        if (index.dtype.kind not in "iu" and index.size) or index.ndim != 1:
             raise ManagementError(
-                f"neurons of '{population}' are {index.min()} to {index.max()}; it has 0 to {size - 1}"  # type: ignore[operator]
+                f"neurons of '{population}' are {neurons!r:.60}; they must be whole numbers"
+            )
+        index = index.astype(np.int64)
+        if index.size and not 0 <= index.min() <= index.max() < size:
+            raise ManagementError(
+                f"neurons of '{population}' are {index.min()} to {index.max()}; it has 0 to {size - 1}"
             )
         values = np.asarray(payload)
         limits = entry["payload"] or {"low": 1, "high": 1}
-        low, high = limits["low"], limits["high"]  # type: ignore[index]
+        low, high = limits["low"], limits["high"]
         if values.dtype.kind not in "iu" or values.shape not in ((), index.shape):
             raise ManagementError(
                 f"payload of '{population}' is {payload!r:.60}; it must be a whole number, or one for each spike"

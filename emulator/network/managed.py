@@ -51,11 +51,21 @@ class ManagedProgram:
     @property
     def name(self) -> str:
         """The program's name, for people."""
-        return self.run.name if isinstance(self.run, Path) else getattr(self.run, "__name__", "a function")
+        return (
+            self.run.name
+            if isinstance(self.run, Path)
+            else getattr(self.run, "__name__", "a function")
+        )
 
     def described(self) -> dict[str, Any]:
         """Return it as plain data, without the program itself."""
-        return {"core": self.core, "phase": self.phase, "every": self.every, "first": self.first, "name": self.name}
+        return {
+            "core": self.core,
+            "phase": self.phase,
+            "every": self.every,
+            "first": self.first,
+            "name": self.name,
+        }
 
 
 @dataclass(frozen=True)
@@ -71,13 +81,7 @@ class ChannelPlan:
 
 
 def managed(
-    core: int | str,
-    phase: str,
-    run: Callable[[Any], object] | str | Path,
-    every: int,
-    first: int | None,
-    when: str | Callable[[Any], object] | None,
-    instructions: int,
+    core: object, phase: Any, run: Any, every: Any, first: Any, when: Any, instructions: Any
 ) -> ManagedProgram:
     """Return a checked program of a management core.
 
@@ -91,14 +95,18 @@ def managed(
     if phase not in PHASES:
         mistakes.append(f"phase is {phase!r:.60}; allowed: {', '.join(PHASES)}")
     if not (callable(run) or isinstance(run, str | Path)):
-        mistakes.append(f"run is {run!r:.60}; it must be a function of a core, or the path of an ELF file")
+        mistakes.append(
+            f"run is {run!r:.60}; it must be a function of a core, or the path of an ELF file"
+        )
     if number == HOST and isinstance(run, str | Path):
         mistakes.append("run is a file; the host runs Python functions only")
     _whole("every", every, 1, MOST_STEPS, mistakes)
     if first is not None:
         _whole("first", first, 0, MOST_STEPS, mistakes)
     if not (when is None or isinstance(when, str) or callable(when)):
-        mistakes.append(f"when is {when!r:.60}; it must be the name of a channel, or a function of a core")
+        mistakes.append(
+            f"when is {when!r:.60}; it must be the name of a channel, or a function of a core"
+        )
     _whole("instructions", instructions, 0, 2**40, mistakes)
     if mistakes:
         raise NetworkError("\n".join(f"management program: {mistake}" for mistake in mistakes))
@@ -183,7 +191,9 @@ def missing_cores(
     ends += [(f"channel '{c.name}'", end) for c in channels for end in (c.source, c.target)]
     ends += [(f"input '{name}'", core) for name, core in (senders or {}).items()]
     there = f"management cores 0 to {n_cores - 1}" if n_cores else "no management cores"
-    mistakes = [f"{what}: core {end}: chip '{chip}' has {there}" for what, end in ends if end >= n_cores]
+    mistakes = [
+        f"{what}: core {end}: chip '{chip}' has {there}" for what, end in ends if end >= n_cores
+    ]
     names = [c.name for c in channels]
     return mistakes + [
         f"management program '{p.name}': it waits for channel '{p.when}'; there are: {', '.join(names) or 'none'}"
@@ -202,5 +212,9 @@ def _end(key: str, core: object, mistakes: list[str]) -> int:
 
 
 def _whole(key: str, value: object, low: int, high: int, mistakes: list[str]) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | np.integer)
+        or not low <= value <= high
+    ):
         mistakes.append(f"{key} is {value!r:.60}; allowed: {low:,} to {high:,}")

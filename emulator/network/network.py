@@ -5,15 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from emulator.errors import MicrocodeError, NetworkError
 from emulator.learning import Rule
 from emulator.microcode import PREFIX, Model, load_model, shipped_models
+from emulator.network.checks import checked_size, connection_mistakes, is_int
 from emulator.network.managed import ChannelPlan, ManagedProgram, channel, core_number, managed
 from emulator.network.parameters import REAL, parameter, word_value
 from emulator.network.parts import Join, Population, Probe, Projection
-from emulator.network.synapses import WEIGHT_RANGE, sign_mistakes, synapses
+from emulator.network.synapses import synapses
 
 MODELS = ("lif",)
 """Neuron models with a kernel of their own; those in microcode come from files."""
@@ -72,7 +73,7 @@ class Network:
         core : int, optional
             The management core that sends its spikes; otherwise they are given to a run, or sent by the host.
         """
-        if not _is_int(payload_bits) or payload_bits not in (0, *range(2, 33)):
+        if not is_int(payload_bits) or payload_bits not in (0, *range(2, 33)):
             raise NetworkError(
                 f"input '{name}': payload_bits is {payload_bits!r}; allowed: 0, or 2 to 32"
             )
@@ -80,7 +81,7 @@ class Network:
         payload = (-half, half - 1) if payload_bits else None
         sender = core_number(core, f"input '{name}'")
         return self._add(
-            Population(name, _size(name, size), "input", payload=payload, sent_by=sender)
+            Population(name, checked_size(name, size), "input", payload=payload, sent_by=sender)
         )
 
     def manage(
@@ -201,12 +202,12 @@ class Network:
         mistakes: list[str] = []
         program = _program(model, mistakes)
         if neurons_per_core is not None and not (
-            _is_int(neurons_per_core) and neurons_per_core >= 1
+            is_int(neurons_per_core) and neurons_per_core >= 1
         ):
             mistakes.append(
                 f"neurons_per_core is {neurons_per_core!r}; it must be a whole number from 1"
             )
-        size = _size(name, size)
+        size = checked_size(name, size)
         if program is not None and model != f"{PREFIX}lif":
             values = {
                 k: word_value(program, k, value, size, mistakes) for k, value in parameters.items()
@@ -352,8 +353,17 @@ class Network:
             pre, post, values, delays = synapses(
                 source.size, target.size, weights, delay, zeros=learning is not None
             )
-            mistakes = _connection_mistakes(
-                self, name, source, target, values, weight_exp, sign_mode, weight_bits, learning
+            mistakes = connection_mistakes(
+                self.populations,
+                self.projections,
+                name,
+                source,
+                target,
+                values,
+                weight_exp,
+                sign_mode,
+                weight_bits,
+                learning,
             )
         except NetworkError as error:
             mistakes = [str(error)]
@@ -452,81 +462,3 @@ def _require_populations(*given: object) -> None:
             raise NetworkError(
                 f"{one!r:.60} is no population; give what `input` and `population` return"
             )
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _size(name: str, size: object) -> int:
-    if not _is_int(size) or not 1 <= size <= 2**31 - 1:  # type: ignore[operator]
-        raise NetworkError(
-            f"population '{name}': size is {size!r}; it must be a whole number from 1"
-        )
-    return int(size)  # type: ignore[call-overload,no-any-return]
-
-
-def _connection_mistakes(
-    net: Network,
-    name: str,
-    source: Population,
-    target: Population,
-    values: NDArray[Any],
-    weight_exp: object,
-    sign_mode: str,
-    weight_bits: object,
-    learning: object,
-) -> list[str]:
-    mistakes = [
-        f"'{end.name}' belongs to another network"
-        for end in (source, target)
-        if net.populations.get(end.name) is not end
-    ]
-    if any(p.name == name for p in net.projections):
-        mistakes.append("the network has one of this name already")
-    mistakes += _learning_mistakes(target, values, weight_bits, learning)
-    if not isinstance(sign_mode, str) or sign_mode not in WEIGHT_RANGE:
-        return [*mistakes, f"sign_mode is {sign_mode!r:.60}; allowed: {', '.join(WEIGHT_RANGE)}"]
-    is_real = values.dtype.kind == "f"
-    if weight_exp is not None and (is_real or not (_is_int(weight_exp) and -8 <= weight_exp <= 7)):  # type: ignore[operator]
-        mistakes.append(
-            "weight_exp cannot be given with real weights: the compiler chooses it"
-            if is_real
-            else f"weight_exp is {weight_exp!r}; allowed: -8 to 7"
-        )
-    if not target.takes_lif_parameters and is_real and values.size:
-        mistakes.append(
-            f"weights are real values, but '{target.name}' runs '{target.model}', whose words are registers; "
-            "give integers"
-        )
-    elif not target.is_input and is_real != target.is_real and values.size:
-        kind, unit = ("real", "vth_mant") if is_real else ("mantissas", "threshold")
-        mistakes.append(
-            f"weights are {kind} but the threshold of '{target.name}' is {unit}; "
-            "give both as registers (integers, vth_mant) or both in real units (floats, threshold)"
-        )
-    return mistakes + sign_mistakes(values, sign_mode, weight_bits, is_real, learning is not None)
-
-
-def _learning_mistakes(
-    target: Population, values: NDArray[Any], weight_bits: object, learning: object
-) -> list[str]:
-    """Return what is wrong with a rule, or with an input as a target, and with the bits of weights."""
-    mistakes = []
-    if not isinstance(learning, Rule | None):
-        mistakes.append(f"learning is {learning!r:.60}; it must be a Rule")
-    elif target.is_input and learning is None:
-        mistakes.append(
-            f"'{target.name}' is an input; it can be the target of learning synapses only"
-        )
-    elif target.is_input and values.dtype.kind == "f" and values.size:
-        mistakes.append(
-            f"weights are real values, but the input '{target.name}' has no threshold; give integers"
-        )
-    if learning is not None and weight_bits != 8:
-        mistakes.append(
-            f"weight_bits is {weight_bits!r}; weights that learn have 9 bits with their sign"
-        )
-    elif not (_is_int(weight_bits) and 1 <= weight_bits <= 8):  # type: ignore[operator]
-        mistakes.append(f"weight_bits is {weight_bits!r}; allowed: 1 to 8")
-    return mistakes

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.account import CALL, INSTRUCTIONS, READ, RECEIVE, SEND, WRITE, Managed
+from emulator.account import CALL, INSTRUCTIONS, NO_LINES, READ, RECEIVE, SEND, WRITE
 from emulator.chip import Chip
 from emulator.errors import RunError
 from emulator.observe.counters import CHIP, CODE, Counters
@@ -37,7 +37,7 @@ def count_events(
     spikes_per_source: Ints,
     active_per_segment: Ints,
     n_steps: int,
-    managed: Ints = Managed().lines,
+    managed: Ints = NO_LINES.lines,
 ) -> Counters:
     """Count every event of some steps of a run.
 
@@ -61,8 +61,9 @@ def count_events(
     -------
     Counters
         Sending (`axon_out`, `host`, `packet`, hops) belongs to the source population and core, host
-        packets to core -1, those of management core k to the core k behind the chip's last; receiving (`axon_in`, `synapse_word`, `synaptic_event`) to the target
-        population and core; the barrier to the chip.
+        packets to core -1; receiving (`axon_in`, `synapse_word`, `synaptic_event`) to the target
+        population and core; what management core k does to the core k behind the chip's last; the barrier to
+        the chip.
     """
     if program.n_cores > chip.mesh.n_cores:
         raise RunError(

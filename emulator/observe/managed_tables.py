@@ -69,7 +69,12 @@ def read_managed(
     )  # fmt: skip
     names = [channel["name"] for channel in program.manifest["channels"]]
     messages = read_columns(
-        folder / MESSAGES, step="uint32", channel=names, message="int64", word="uint32", value="int64"
+        folder / MESSAGES,
+        step="uint32",
+        channel=names,
+        message="int64",
+        word="uint32",
+        value="int64",
     )
     did = Managed(
         np.column_stack([lines[name].astype(np.int64) for name in COLUMNS]),
@@ -86,5 +91,7 @@ def read_managed(
         or (did.messages[:, 0] >= n_steps).any()
     )
     if outside:
-        raise RunError(f"{folder / MANAGEMENT}: it holds a line outside the run's {n_steps} steps and its cores")
+        raise RunError(
+            f"{folder / MANAGEMENT}: it holds a line outside the run's {n_steps} steps and its cores"
+        )
     return did

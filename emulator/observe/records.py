@@ -67,17 +67,20 @@ class Part:
 
 
 class Totals:
-    """How often each source fired, and how many compartments of each segment were active, over all steps so far."""
+    """How often each source fired, how many compartments of each segment were active, what management cores did."""
 
     def __init__(self, program: Program) -> None:
         self.spikes_per_source = np.zeros(program.n_sources, np.int64)
         self.active_per_segment = np.zeros(program.n_counts, np.int64)
+        self.managed: list[Managed] = []
 
     def add(self, part: Part) -> None:
         """Add a part."""
         # Few spikes among many sources: no pass over all of these.
         np.add.at(self.spikes_per_source, part.spike_source, 1)
         self.active_per_segment += part.active.sum(axis=0, dtype=np.int64)
+        if part.managed:
+            self.managed.append(part.managed)
 
 
 class Records(Protocol):

@@ -4,15 +4,15 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.account import Managed, joined
 from emulator.atomic import atomic_file, atomic_folder
-from emulator.account import Managed
 from emulator.chip import Chip, chip_from_json, to_json
 from emulator.engine import Schedule
 from emulator.errors import EmulatorError, RunError
@@ -40,7 +40,6 @@ from emulator.observe.folder import (
 )
 from emulator.observe.learned import Learned
 from emulator.observe.learned_tables import read_learned
-from emulator.observe.managed_tables import read_managed
 from emulator.observe.records import Columns, Part, part_of
 from emulator.observe.run import Run
 from emulator.program import Program
@@ -120,7 +119,7 @@ class RunWriter:
             totals.spikes_per_source,
             totals.active_per_segment,
             self.weights_every,
-            self.chip.mesh.n_cores,
+            joined(totals.managed),
         )
 
     def finish(self, run: Run) -> None:
@@ -147,7 +146,7 @@ class StoredRecords:
     spikes_per_source: NDArray[np.int64]
     active_per_segment: NDArray[np.int64]
     weights_every: int | None = None
-    n_chip_cores: int = 0
+    managed: Managed = field(default_factory=Managed)
 
     @cached_property
     def _spikes(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
@@ -172,14 +171,6 @@ class StoredRecords:
     def active(self) -> NDArray[np.uint32]:
         """What was counted in each step, (n_steps, n_counts): see `Part`."""
         return tables.read_active(self.folder / "active.parquet", self.program, self.n_steps)
-
-    @cached_property
-    def managed(self) -> Managed:
-        """What management cores did."""
-        there = [path.name for path in self.folder.iterdir()]
-        return read_managed(
-            self.folder, self.program, self.n_steps, self.n_chip_cores, there
-        )
 
     @cached_property
     def learned(self) -> Learned:

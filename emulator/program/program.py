@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from emulator.learning import Rule, described_rule
 from emulator.microcode import Model, Word, decoded
+from emulator.network.managed import ManagedProgram
 from emulator.program import container
 from emulator.program.manifest import check_manifest
 from emulator.program.structure import check_structure

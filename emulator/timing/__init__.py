@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.account import Managed
+from emulator.account import NO_LINES, Managed
 from emulator.chip import Chip
 from emulator.program import Program
 from emulator.timing.analytic import AnalyticTimer
@@ -71,7 +71,7 @@ def time_run(
     spike_step: NDArray[np.uint32],
     spike_source: NDArray[np.uint32],
     active: NDArray[np.uint32],
-    managed: Managed = Managed(),
+    managed: Managed = NO_LINES,
     *,
     mode: TimingMode,
     workers: int = 1,

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.account import Managed
+from emulator.account import NO_LINES, Managed
 from emulator.chip import Chip
 from emulator.kernels import analytic
 from emulator.program import Program
@@ -105,7 +105,7 @@ class AnalyticTimer:
         spike_start: NDArray[np.int64],
         spike_source: NDArray[np.uint32],
         active: NDArray[np.uint32],
-        managed: Managed = Managed(),
+        managed: Managed = NO_LINES,
     ) -> None:
         """Time the steps that follow those submitted before; see `CycleTimer.submit`."""
         self._managed.submit(managed.lines, len(active))

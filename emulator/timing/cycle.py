@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.account import Managed
+from emulator.account import NO_LINES, Managed
 from emulator.chip import Chip
 from emulator.errors import RunError
 from emulator.kernels import pipeline
@@ -171,7 +171,7 @@ class CycleTimer:
         spike_start: NDArray[np.int64],
         spike_source: NDArray[np.uint32],
         active: NDArray[np.uint32],
-        managed: Managed = Managed(),
+        managed: Managed = NO_LINES,
     ) -> None:
         """Time the steps that follow those submitted before; return while the last of them are still being timed.
 

@@ -38,7 +38,9 @@ class ManagementTraffic:
         self.chip = chip
         self.n_cores = chip.management.cores
         tiles = np.resize(chip.management.tiles, max(1, self.n_cores))
-        self._tile_of = np.append(tiles, chip.host.ports[0]).astype(np.int64)  # the last, -1, is the host
+        self._tile_of = np.append(tiles, chip.host.ports[0]).astype(
+            np.int64
+        )  # the last, -1, is the host
         self.flits = {
             READ: (flits_per_packet(chip, WORD_BITS), flits_per_packet(chip, WORD_BITS)),
             WRITE: (flits_per_packet(chip, 2 * WORD_BITS), 0),
@@ -81,7 +83,7 @@ class ManagementTraffic:
         return total
 
     def _ways(self, lines: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the cycles in the mesh beyond the flits themselves: for each word read, and for the last that leaves."""
+        """Return the cycles in the mesh beside the flits: for each word read, and for the last that leaves."""
         dx, dy = self.distance(lines)
         kind, count = lines[:, 3], lines[:, 5]
         way = self._latency[dx, dy]
@@ -108,7 +110,6 @@ def managed_cycles(
     lines = lines[lines[:, 2] != HOST]
     if not len(lines):
         return per_step, per_core
-    step, phase, core = lines[:, 0], lines[:, 1], lines[:, 2]
     keys, place = np.unique(lines[:, :3], axis=0, return_inverse=True)
     of_core = np.zeros(len(keys), np.int64)
     np.add.at(of_core, place.reshape(-1), traffic.cycles(lines, exact=exact))

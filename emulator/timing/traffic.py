@@ -154,7 +154,10 @@ def source_flits(program: Program, chip: Chip) -> NDArray[np.int32]:
 
 
 def source_tiles(program: Program, chip: Chip) -> NDArray[np.int32]:
-    """Return the tile at which each source's packets enter the mesh, (n_sources,): its own, a host port's, or the sender's."""
+    """Return the tile at which each source's packets enter the mesh, (n_sources,).
+
+    Its own; of an input that of a host port, or of the management core that sends its spikes.
+    """
     tiles = source_cores(program) // chip.mesh.cores_per_tile
     ports = np.asarray(chip.host.ports, np.int32)
     tiles[program.n_compartments :] = np.resize(ports, program.n_sources - program.n_compartments)
