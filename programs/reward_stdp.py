@@ -30,14 +30,14 @@ RATE = 0.004
 WITHIN = 10
 """Steps from the input's spike to the cell's, at most."""
 REWARD = 64
-INITIAL, W_MAX = 50, 255
+INITIAL = 50
 MODEL = str(Path(__file__).with_name("reward_lif.nasm"))
 TAG = "x1*y0 - y1*x0 - 2^-7*t*u3"
 """Pair STDP; every 8 steps the tag loses 1/128: it halves in 0.7 s."""
 X1, Y1 = Trace(impulse=88, tau=20), Trace(impulse=127, tau=20)
 """More depression than potentiation, so that tags of what is not rewarded sink."""
 WEIGHT = {"host": "6*2^-5*t*r0*u0", "cells": "3*2^-5*t*y2*u0"}
-"""Both add 3/32 of the tag at a reward of 64: the chip drops 7 bits of the product with r0, 6 of that with y2."""
+"""Both add 3/16 of the tag at a reward of 64: the chip drops 6 bits of the product with r0, 5 of that with y2."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def test_a_reward_moves_the_weight_by_what_is_left_of_the_tag():
     assert 60 <= tag[210] <= 75
     assert abs(tag[899] / tag[210] - np.exp(-690 / 1024)) < 0.15
     assert weight[899] == 0
-    assert abs(weight[910] - 3 / 32 * tag[899]) <= 4
+    assert abs(weight[910] - 3 / 16 * tag[899]) <= 1
     # The reversed pair makes the tag negative, and the same reward lowers the weight.
     assert tag[1890] < -10
     assert weight[-1] < weight[910]

@@ -19,7 +19,7 @@ def test_each_projection_reads_its_own_synapses():
     run = emulator.run(4, {"in": [[0, 1]]}, timing="off", weights_every=2)
     # Input 1 spikes once, which makes both cells spike once.
     assert run.spikes["cells"][:, 1].tolist() == [0, 1]
-    assert np.array_equal(run.weights("first"), first + [0, 8, 0])
+    assert np.array_equal(run.weights("first"), first + np.array([0, 8, 0]))
     assert np.array_equal(run.weights("second"), second + 8)
     assert np.array_equal(run.tags("second"), np.full((4, 2), 4))
     assert np.array_equal(run.weights("fixed"), np.full((4, 3), 6))
