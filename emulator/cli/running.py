@@ -10,6 +10,7 @@ from rich.console import Console
 
 from emulator.chip import load_chip
 from emulator.cli import options
+from emulator.cli.attaching import attached
 from emulator.cli.compiling import print_notes
 from emulator.cli.networks import Loaded, Source, depth_steps, load
 from emulator.cli.progress import progress_bar
@@ -96,6 +97,14 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
             help="Keep what synapses have learned after every N-th step, as recordings.",
         ),
     ] = None,
+    management: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--management",
+            metavar="core=K,phase=PHASE,elf=FILE",
+            help="A program of a management core, with every=, first= and when=CHANNEL if it has a guard.",
+        ),
+    ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -131,6 +140,8 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     _warn_of_silence(loaded, inputs)
 
     emulator = Emulator(described, loaded.program, threads=threads)
+    for program in attached(management):
+        emulator.manage(**program)
     with progress_bar("running", n_steps) as progress:
         result = emulator.run(
             n_steps,

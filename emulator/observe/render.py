@@ -11,6 +11,7 @@ from emulator.chip import Chip
 from emulator.observe.energy import STATIC
 from emulator.observe.heatmap import COLOURS, heat_map, level_glyph
 from emulator.observe.learned_report import learning_tables
+from emulator.observe.managed_report import management_tables
 from emulator.observe.quantities import energy_text, power_text, table_of, time_text
 from emulator.observe.report import MEANING, figures
 from emulator.observe.run import Run
@@ -43,6 +44,8 @@ def print_report(run: Run, console: Console | None = None, *, map_of: MapOf = "e
     console.print(_population_table(data))
     if data["learning"]:
         console.print(learning_tables(data["learning"]))
+    if data["management"] is not None:
+        console.print(management_tables(data["management"]))
     if data["timing"] is not None:
         console.print(timing_tables(data["timing"], data["run"]["steps"], unicode=unicode))
     console.print(_reservations(data))
@@ -93,6 +96,13 @@ def _summary(data: dict[str, Any]) -> Table:
             "visits",
             f"{sum(line['visits'] for line in data['learning']):,}",
             f"of synapses by learning rules: {events['learning_instruction']:,} micro-instructions",
+        )
+    if data["management"] is not None:
+        table.add_row(
+            "management",
+            f"{events['management_call']:,}",
+            f"runs of programs: {events['management_instruction']:,} instructions, "
+            f"{events['management_word']:,} words of neuron cores",
         )
     table.add_row(
         "packets",

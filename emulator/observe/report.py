@@ -10,6 +10,7 @@ from emulator.chip import EVENTS, Chip
 from emulator.observe.counters import CHIP
 from emulator.observe.energy import STATIC, Energy
 from emulator.observe.learned_report import learning_figures
+from emulator.observe.managed_report import management_figures
 from emulator.observe.run import Run
 from emulator.observe.timed import timing_figures
 from emulator.program import Program
@@ -72,6 +73,7 @@ def figures(run: Run) -> dict[str, Any]:
         "populations": _populations(run, energy),
         "cores": _cores(run, energy),
         "learning": learning_figures(run),
+        "management": management_figures(run),
         "neurobench": _neurobench(run),
         "unlimited": unlimited(run.chip),
         "assumptions": {

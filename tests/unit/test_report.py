@@ -29,7 +29,7 @@ def rendered(run, width=80, **options):
 
 
 KEYS = {
-    "": "format version network chip run spikes events timing energy populations cores learning neurobench "
+    "": "format version network chip run spikes events timing energy populations cores learning management neurobench "
     "unlimited assumptions",
     "chip": "name width height tiles cores cores_per_tile multicast clock_mhz static_mw cost_pj",
     "run": "status steps steps_asked seed overflows wall_seconds",
