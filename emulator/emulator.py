@@ -231,7 +231,8 @@ class Emulator:
             Raise when u wraps around; otherwise the chip's behaviour is kept and counted in `run.n_overflows`.
         reset_every : int, optional
             Reset the neurons before every so many steps, the first included, so that samples of this length that follow
-            each other do not meet. Synapses keep what they learned; their traces are zero again.
+            each other do not meet. Synapses keep what they learned and their tags; their traces are zero again.
+            Parameters of microcode stay as `write` left them.
         progress : callable, optional
             Called with the number of steps done, every tenth of a second or so.
         keep_partial : bool

@@ -503,3 +503,18 @@ def test_reading_and_writing_between_runs():
     ):
         with pytest.raises(RunError, match=message):
             emulator.write("cells", variable, values)
+
+
+def test_neurons_begin_anew_with_the_parameters_that_were_written():
+    net = Network("kept")
+    for name in ("first", "second"):
+        net.population(name, 3, model="if", threshold=100, bias=[1, 2, 3])
+    emulator = Emulator(LOIHI2, compile_network(net, LOIHI2))
+    emulator.write("second", "bias", 7)
+    emulator.run(10, timing="off", reset_every=10)
+    emulator.run(4, timing="off", reset_every=4)
+    assert emulator.read("first", "v").tolist() == [4, 8, 12]
+    assert emulator.read("second", "v").tolist() == [28, 28, 28]
+    emulator.reset()
+    emulator.run(4, timing="off")
+    assert emulator.read("second", "v").tolist() == [4, 8, 12]

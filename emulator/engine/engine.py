@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -124,6 +125,9 @@ class Engine:
     def reset(self) -> None:
         """Restore the state of the freshly loaded program."""
         self.rest()
+        self.state["words"][:] = self.program.words
+        for name in PARAMETERS if self.is_managed else ():
+            self.state[name][:] = getattr(self.program, name)
         if self.plastic is not None:
             self.plastic.reset()
         elif self.is_managed:  # whose programs may have written weights
@@ -140,50 +144,60 @@ class Engine:
         return table.copy() if self.is_managed else table
 
     def rest(self) -> None:
-        """Restore the state of the neurons; synapses keep what they learned, and their traces are zero."""
+        """Restore the state of the neurons; synapses keep what they learned, and their traces are zero.
+
+        Parameters are no state: they stay as they were written.
+        """
         if self.plastic is not None:
             self.plastic.rest()
         self.state["u"][:] = self.program.u_init
         self.state["v"][:] = self.program.v_init
         self.state["refractory_left"][:] = self.program.refractory_init
         self.state["accumulators"].fill(0)
-        self.state["words"][:] = self.program.words
-        for name in PARAMETERS if self.is_managed else ():
-            self.state[name][:] = getattr(self.program, name)
+        for own in self._state_words:
+            self.state["words"][own] = self.program.words[own]
+
+    @cached_property
+    def _state_words(self) -> list[slice]:
+        """Where the state words of each segment are, which stand before its parameters; nothing of native neurons."""
+        places = []
+        for segment, (population, first, stop, _, _) in enumerate(self.program.segments.tolist()):
+            model = self.program.model_of(population)
+            n_words = 0 if model is None else len(model.states) * (stop - first)
+            begin = int(self.program.word_start[segment])
+            places.append(slice(begin, begin + n_words))
+        return places
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what management cores can reach: the state, and the synapses."""
         return self.state | {"synapses": self.tables["synapses"]}
 
     def reset_populations(self, names: tuple[str, ...]) -> NDArray[np.int64]:
-        """Restore populations, all where none is named; return how many words of each core that wrote, (n_cores,)."""
+        """Restore the state of populations, all where none is named; return the words of each core that wrote."""
         program = self.program
-        if not names:
-            self.rest()
         known = [p["name"] for p in program.manifest["populations"] if not p["is_input"]]
         unknown = [name for name in names if name not in known]
         if unknown:
             raise RunError(f"there is no population '{unknown[0]}'; there are: {', '.join(known)}")
+        if not names:
+            self.rest()
         written = np.zeros(program.n_cores, np.int64)
         for segment, (population, first, stop, core, begin) in enumerate(program.segments.tolist()):
-            name = program.manifest["populations"][population]["name"]
-            if names and name not in names:
+            if names and program.manifest["populations"][population]["name"] not in names:
                 continue
-            n, cells = stop - first, slice(begin, begin + stop - first)
-            start, end = program.word_start[segment : segment + 2].tolist()
-            written[core] += len(self.state["accumulators"]) * n + (end - start or NATIVE_WORDS * n)
+            n, own = stop - first, self._state_words[segment]
+            n_words = own.stop - own.start or NATIVE_WORDS * n
+            written[core] += len(self.state["accumulators"]) * n + n_words
             if names:
-                self._reset_cells(cells, slice(start, end))
+                self._rest_cells(slice(begin, begin + n), own)
         return written
 
-    def _reset_cells(self, cells: slice, words: slice) -> None:
+    def _rest_cells(self, cells: slice, words: slice) -> None:
         program, state = self.program, self.state
         state["u"][cells], state["v"][cells] = program.u_init[cells], program.v_init[cells]
         state["refractory_left"][cells] = program.refractory_init[cells]
         state["accumulators"][:, cells] = 0
         state["words"][words] = program.words[words]
-        for name in PARAMETERS:
-            state[name][cells] = getattr(program, name)[cells]
 
     def variable(self, population: str, name: str) -> tuple[NDArray[np.int32], range]:
         """Return a variable of each neuron as it is now, (size,), and its range."""

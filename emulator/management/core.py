@@ -104,7 +104,8 @@ class ManagementCore:
     def reset(self, *populations: str) -> None:
         """Restore the state with which populations began, all by default, and forget the input on its way to them.
 
-        Synapses keep what they learned; when all are reset, their traces are zero.
+        Parameters stay as they were written, and synapses keep what they learned; when all populations are reset,
+        their traces are zero.
         """
         self._management.reset_state(self, populations)
 
