@@ -58,10 +58,10 @@ def test_tags_follow_the_eligibilities(still, source):
     eligibilities, _ = e_prop.reference(run, source, 40)
     tags = run.recordings[f"{source}->cells"]["tags"]
     assert tags.shape == eligibilities.shape
-    assert np.corrcoef(tags.ravel(), eligibilities.ravel())[0, 1] > 0.95
+    assert np.corrcoef(tags.ravel(), eligibilities.ravel())[0, 1] > 0.98
     # An eligibility of 1 is a tag of x1 = 32 x 127 parts of psi x 2**-6, less the three bits that a product loses.
     scale = e_prop.IMPULSE * e_prop.KEEP * 127 / 8 / 64
-    assert np.sum(tags * eligibilities) / np.sum(eligibilities**2) == pytest.approx(scale, rel=0.1)
+    assert np.sum(tags * eligibilities) / np.sum(eligibilities**2) == pytest.approx(scale, rel=0.05)
 
 
 def test_nothing_learns_with_all_gains_zero(still):
@@ -74,7 +74,7 @@ def test_nothing_learns_with_all_gains_zero(still):
 
 def test_weights_change_as_e_prop_asks():
     for r, cosine in e_prop.check_rule(seed=4).values():
-        assert r > 0.95
+        assert r > 0.94
         assert cosine > 0.7
 
 
