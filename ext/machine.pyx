@@ -104,8 +104,8 @@ cdef class Machine(Phases):
     cdef const int32_t *words_at
     cdef int32_t[::1] words        # of all microcode segments, one after the other
     cdef readonly int64_t steps_done
-    cdef public bint clocked       # whether the first worker adds up how long it delivers
-    cdef readonly int64_t delivery_ns
+    cdef public bint clocked       # whether the first worker adds up how long it delivers, and learns
+    cdef readonly int64_t delivery_ns, learning_ns
 
     def __init__(
         self, dict tables, dict rules, const int32_t[::1] core_start, core_ranges,
@@ -335,12 +335,16 @@ cdef class Machine(Phases):
             if self.plastic != NULL and ends_epoch(self.plastic, self.step + t):
                 if self.managed and self.call(k, t, PRE_LEARNING):
                     break
+                if k == 0 and self.clocked:
+                    self.learning_ns -= now_ns()
                 follow(self.plastic, self.step + t, k, self.n_workers)
                 meet(&self.meeting, self.n_workers)
                 visit(
                     self.plastic, self.step + t, self.n_workers, self.workers[k].first_core,
                     self.workers[k].stop_core, &self.active[t, self.segments.shape[0]],
                 )
+                if k == 0 and self.clocked:
+                    self.learning_ns += now_ns()
                 if self.managed and self.call(k, t, POST_LEARNING):
                     break
             if self.managed and self.call(k, t, HOST_PHASE):

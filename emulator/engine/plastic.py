@@ -40,6 +40,8 @@ class Plastic:
         All synapses of the program, of which those that learn are changed in place.
     state : dict of str to ndarray
         `traces` uint8, `tags` int16, `rewards` int32: everything else that changes, flat.
+    rules : list of dict of str to object, tables : dict of str to ndarray
+        What the kernel works on, by the names of its fields: see `emulator/kernels/plasticity.pxd`.
     learning : Learning
         The kernel.
     """
@@ -48,7 +50,9 @@ class Plastic:
         self.chip = chip
         self.steps = {k: compiled(rule, chip.learning) for k, rule in program.rules.items()}
         self.lay_out(program)
-        self.learning = Learning([self._fields(k) for k in program.rules], self._tables(words))
+        self.rules = [self._fields(k) for k in program.rules]
+        self.tables = self._tables(words)
+        self.learning = Learning(self.rules, self.tables)
         self.reset()
 
     def lay_out(self, program: Program) -> None:

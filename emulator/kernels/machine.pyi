@@ -23,6 +23,7 @@ class Machine(Phases):
     overflow_segment: int
     clocked: bool
     delivery_ns: int
+    learning_ns: int
 
     def __init__(
         self,

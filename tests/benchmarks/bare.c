@@ -48,3 +48,65 @@ void update(
         left[i] = (uint8_t)(wait - (wait != 0));
     }
 }
+
+typedef struct { uint32_t start, pre, core; uint16_t length; uint8_t x1, fired; } visit_t;
+
+static inline uint32_t keyed(uint32_t x, uint32_t k0, uint32_t k1) {
+    x += k0;
+    x ^= x >> 17; x *= 0xed5ad4bbu;
+    x ^= x >> 11; x += k1; x *= 0xac4c1b51u;
+    x ^= x >> 15; x *= 0x31848babu;
+    return x ^ (x >> 14);
+}
+
+static inline int32_t between(int32_t x, int32_t low, int32_t high) {
+    return x < low ? low : x > high ? high : x;
+}
+
+/* 2^-2*x1*y0 - 2^-2*y1*x0 with epochs of one step, weights -256 to 255, in the accumulator's 16 bits. */
+static inline uint32_t learned(uint32_t word, int32_t x1, int32_t y0, int32_t y1, int32_t x0, uint32_t random) {
+    int32_t a = ((int32_t)word >> 23) * 128;
+    a = between(a + ((x1 & -y0) << 5), -32769, 32767);
+    a = between(a - ((y1 & -x0) << 5), -32769, 32767);
+    a = (a >> 7) + ((int32_t)(random >> 25) < (a & 127));
+    return (word & 0x007FFFFFu) | (uint32_t)between(a, -256, 255) << 23;
+}
+
+/* Visit rows; `consecutive`: the targets of a row are consecutive neurons. Rounds down without `key`. */
+int64_t learn(
+    const visit_t *rows, int64_t n_rows, uint32_t *restrict packed, const int32_t *restrict post_of,
+    const uint8_t *restrict y0, const uint8_t *restrict y1, const uint32_t *key, int consecutive
+) {
+    int64_t n_visits = 0;
+    for (int64_t r = 0; r < n_rows; r++) {
+        if (r + AHEAD < n_rows) {
+            const visit_t *next = rows + r + AHEAD;
+            __builtin_prefetch(packed + next->start, 1);
+            __builtin_prefetch(packed + next->start + next->length - 1, 1);
+        }
+        uint32_t *word = packed + rows[r].start;
+        const int32_t *post = post_of + rows[r].core;
+        int32_t x1 = rows[r].x1, x0 = rows[r].fired, n = rows[r].length;
+        uint32_t k0 = key ? keyed(rows[r].pre, key[0], key[1]) : 0, k1 = key ? keyed(rows[r].pre, key[2], key[3]) : 0;
+        n_visits += n;
+        if (consecutive) {
+            int32_t first = post[word[0] & 0xFFFF];
+            const uint8_t *own0 = y0 + first, *own1 = y1 + first;
+            if (key)
+                for (int k = 0; k < n; k++)
+                    word[k] = learned(word[k], x1, own0[k], own1[k], x0, keyed(first + k, k0, k1));
+            else
+                for (int k = 0; k < n; k++) word[k] = learned(word[k], x1, own0[k], own1[k], x0, ~0u);
+        } else if (key)
+            for (int k = 0; k < n; k++) {
+                int32_t i = post[word[k] & 0xFFFF];
+                word[k] = learned(word[k], x1, y0[i], y1[i], x0, keyed(i, k0, k1));
+            }
+        else
+            for (int k = 0; k < n; k++) {
+                int32_t i = post[word[k] & 0xFFFF];
+                word[k] = learned(word[k], x1, y0[i], y1[i], x0, ~0u);
+            }
+    }
+    return n_visits;
+}

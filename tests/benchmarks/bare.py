@@ -9,8 +9,14 @@ from time import perf_counter
 import numpy as np
 
 from emulator.engine import Engine
+from emulator.engine.layout import large_pages
+from emulator.streams import SYNAPSES, philox4x32
 
 SOURCE = Path(__file__).with_name("bare.c")
+VISIT = np.dtype(
+    [("start", "u4"), ("pre", "u4"), ("core", "u4"), ("length", "u2"), ("x1", "u1"), ("fired", "u1")]
+)
+CONSECUTIVE, STOCHASTIC = 1, 2
 LIF_TABLES = ("u_retain", "v_retain", "bias", "threshold", "refractory")
 
 
@@ -20,7 +26,7 @@ def compiled(folder: Path) -> ctypes.CDLL:
     command = ["cc", "-O3", "-march=native", "-shared", "-fPIC", str(SOURCE), "-o", str(library)]
     subprocess.run(command, check=True)
     loaded = ctypes.CDLL(str(library))
-    loaded.walk.restype = ctypes.c_int64
+    loaded.walk.restype = loaded.learn.restype = ctypes.c_int64
     return loaded
 
 
@@ -88,3 +94,58 @@ def seconds_to_update(library, engine: Engine, n_repeats: int) -> float:
     """Return the median time of a pass over the state of all compartments."""
     bare = Bare(library, engine)
     return median(bare.update() for _ in range(n_repeats))
+
+
+class BareLearning:
+    """Pairwise STDP in epochs of one step, over a copy of the synapses of an engine with one rule.
+
+    Parameters
+    ----------
+    library : ctypes.CDLL
+        From `compiled`.
+    engine : Engine
+        Not yet run.
+    seed : int
+        Of the run.
+    """
+
+    def __init__(self, library: ctypes.CDLL, engine: Engine, seed: int) -> None:
+        self.library, self.seed = library, seed
+        self.tables, (self.rule,) = engine.plastic.tables, engine.plastic.rules
+        self.synapses = large_pages(self.tables["packed"].shape, np.uint32)
+        self.synapses[:] = self.tables["packed"]
+        self._steps: list[tuple] = []
+        self._is_consecutive = bool((self.rule["rows"]["flags"] & CONSECUTIVE).all())
+
+    def note(self, step: int) -> None:
+        """List the rows of the step that was just done, and keep what its visits read."""
+        rule, n = self.rule, self.rule["n_pre"]
+        y0, y1 = (rule["own"][3 * rule["stride"] :].copy(), rule["planes"][rule["stride"] :].copy())
+        x0, x1 = rule["seen"][:n] > 0, rule["history"][1::4]
+        pre = np.flatnonzero(x0 | (x1 > 0) if y0.any() else x0)
+        first = rule["first_row"][pre].astype(np.int64)
+        n_rows = rule["first_row"][pre + 1] - first
+        before = np.cumsum(n_rows) - n_rows
+        rows = rule["rows"][np.arange(n_rows.sum()) + np.repeat(first - before, n_rows)]
+        visits = np.zeros(len(rows), VISIT)
+        visits["start"], visits["length"] = rows["start"], rows["length"]
+        visits["core"] = self.tables["block_first"][rows["block"]]
+        for name, values in (("pre", pre), ("x1", x1[pre]), ("fired", x0[pre])):
+            visits[name] = np.repeat(values, n_rows)
+        counter = np.array([step, rule["number"], SYNAPSES, 0], np.uint32)
+        key = philox4x32(counter, (self.seed & 0xFFFFFFFF, self.seed >> 32))
+        self._steps.append((visits, y0, y1, key if rule["rounding"] == STOCHASTIC else None))
+
+    def learn(self) -> tuple[float, int]:
+        """Return the seconds of all steps noted, and the synapses visited."""
+        seconds, n_visits = 0.0, 0
+        for visits, y0, y1, key in self._steps:
+            listed, *others = _pointers(visits, self.synapses, self.tables["post_of"], y0, y1)
+            key_at = None if key is None else ctypes.c_void_p(key.ctypes.data)
+            began = perf_counter()
+            n_visits += self.library.learn(
+                listed, ctypes.c_int64(len(visits)), *others, key_at, int(self._is_consecutive)
+            )
+            seconds += perf_counter() - began
+        self._steps.clear()
+        return seconds, n_visits
