@@ -20,6 +20,7 @@ CHIPS = {
 N_SOURCES = int(os.environ.get("BENCH_SOURCES", "200000"))
 STDP = Rule(dw="2^-2*x1*y0 - 2^-2*y1*x0", x1=Trace(16, 10), y1=Trace(16, 10))
 NO_PROBE = Probed(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64))
+CORE, N_CORES = 8192, 16  # neurons of a core
 SEED = 5
 BLOCKS = 6  # of steps, in which the engine and the bare loop take turns
 
@@ -33,21 +34,18 @@ def dense(n_pre: int, n_post: int) -> Network:
     return net
 
 
-def scattered(n_pre: int, n_targets: int, fan_out: int, length: int) -> Network:
-    """Return inputs onto clamped targets: a source reaches `fan_out` of them, in rows of about `length` a core."""
+def scattered(n_pre: int, n_cores: int, n_rows: int, length: int) -> Network:
+    """Return inputs onto clamped targets: each source has rows of so many different targets on some cores."""
     net, rng = Network("scattered"), np.random.default_rng(0)
-    source, target = net.input("in", n_pre), net.input("out", n_targets)
-    n_cores = n_targets // CORE
-    pre = np.repeat(np.arange(n_pre, dtype=np.int32), fan_out)
-    core = rng.integers(0, n_cores, (n_pre, fan_out // length), np.int32)
-    within = rng.integers(0, CORE, len(pre), np.int32)
-    post = np.repeat(core.ravel(), length) * CORE + within
+    source, target = net.input("in", n_pre), net.input("out", n_cores * CORE)
+    pre = np.repeat(np.arange(n_pre, dtype=np.int32), n_rows * length)
+    core = (rng.integers(0, n_cores, (n_pre, 1, 1)) + np.arange(n_rows)[:, None]) % n_cores
+    first, gap = rng.integers(0, CORE, (2, n_pre, n_rows, 1))
+    within = (first + (2 * gap + 1) * np.arange(length)) % CORE
+    post = (core * CORE + within).astype(np.int32).ravel()
     weights = (pre, post, 2 * rng.integers(-50, 50, len(pre), np.int32))
     net.connect(source, target, weights=weights, sign_mode="mixed", learning=STDP)
     return net
-
-
-CORE = 8192
 
 
 def spikes(n_steps: int, size: int, rate: float, seed: int) -> np.ndarray:
@@ -120,8 +118,8 @@ def test_dense_rows(benchmark, bare, line, n_pre, n_post, rate, rounding):
 
 @pytest.fixture(scope="module")
 def rows_of_15():
-    """Return the program of many sources, each with ten rows of about 15."""
-    return compile_network(scattered(N_SOURCES, 16 * CORE, 150, 15), CHIPS["stochastic"])
+    """Return the program of many sources, each with ten rows of 15."""
+    return compile_network(scattered(N_SOURCES, N_CORES, 10, 15), CHIPS["stochastic"])
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.1])
@@ -129,7 +127,7 @@ def test_scattered_rows(benchmark, bare, line, rows_of_15, rate):
     chip, n_steps = CHIPS["stochastic"], 12
     inputs = {
         "in": spikes(n_steps, N_SOURCES, rate, 1),
-        "out": spikes(n_steps, 16 * CORE, rate, 2),
+        "out": spikes(n_steps, N_CORES * CORE, rate, 2),
     }
     what = f"STDP, {N_SOURCES:,} sources, rows of 15, {rate:.0%}"
     measure(benchmark, bare, line, what, chip, rows_of_15, n_steps, inputs)
