@@ -14,7 +14,7 @@ import numpy as np
 from emulator.kernels.dendrite cimport pass_on
 from emulator.kernels.fired cimport list_fired
 from emulator.kernels.learning cimport Learning, visit
-from emulator.kernels.meeting cimport meet, meeting_t, now_ns
+from emulator.kernels.meeting cimport meet, meeting_t, worked_ns
 from emulator.kernels.microcode cimport Instruction, Lanes, Microcode, Watch, run_microcode
 from emulator.kernels.neuron_lif cimport lif_update
 from emulator.kernels.state cimport (
@@ -323,10 +323,10 @@ cdef class Machine(Phases):
             if self.stopped or (self.strict and self._overflowed()):
                 break
             if k == 0 and self.clocked:
-                self.delivery_ns -= now_ns()
+                self.delivery_ns -= worked_ns()
             self._deliver(&self.workers[k], t, parity)
             if k == 0 and self.clocked:
-                self.delivery_ns += now_ns()
+                self.delivery_ns += worked_ns()
             if k == 0:
                 self._record(t, parity, recorded)
             recorded += self._count(parity) + self.n_now[parity]
@@ -336,7 +336,7 @@ cdef class Machine(Phases):
                 if self.managed and self.call(k, t, PRE_LEARNING):
                     break
                 if k == 0 and self.clocked:
-                    self.learning_ns -= now_ns()
+                    self.learning_ns -= worked_ns()
                 follow(self.plastic, self.step + t, k, self.n_workers)
                 meet(&self.meeting, self.n_workers)
                 visit(
@@ -344,7 +344,7 @@ cdef class Machine(Phases):
                     self.workers[k].stop_core, &self.active[t, self.segments.shape[0]],
                 )
                 if k == 0 and self.clocked:
-                    self.learning_ns += now_ns()
+                    self.learning_ns += worked_ns()
                 if self.managed and self.call(k, t, POST_LEARNING):
                     break
             if self.managed and self.call(k, t, HOST_PHASE):

@@ -1,10 +1,12 @@
 /* The least work that visits the same memory: what the kernels are measured against. Nothing is sorted, counted,
  * recorded or checked here; rows come in the order in which they are visited. */
 #include <stdint.h>
+#include <string.h>
 
 typedef struct { uint32_t start; uint16_t length, block; } row_t;
 typedef struct { int32_t core, first_compartment, scale; } block_t;
-enum { AHEAD = 12, LINE = 16 };
+enum { AHEAD = 12, LINE = 16, CHUNK = 64 };
+#define WHOLE(n) (((n) + 15) & ~15)  /* the arrays are longer: vectors need no remainder */
 
 int64_t walk(const row_t *rows, int64_t n_rows, const uint32_t *packed, const block_t *blocks, int32_t *input) {
     int64_t n_events = 0;
@@ -72,6 +74,25 @@ static inline uint32_t learned(uint32_t word, int32_t x1, int32_t y0, int32_t y1
     return (word & 0x007FFFFFu) | (uint32_t)between(a, -256, 255) << 23;
 }
 
+/* Visit targets that are anywhere: look their values up, then work on whole vectors. */
+static void visit(
+    uint32_t *restrict word, int n, const int32_t *restrict post, const uint8_t *restrict y0,
+    const uint8_t *restrict y1, int32_t x1, int32_t x0, uint32_t k0, uint32_t k1, int is_random
+) {
+    int32_t id[CHUNK], own0[CHUNK], own1[CHUNK];
+    uint32_t now[CHUNK];
+    n = n < CHUNK ? n : CHUNK;
+    for (int k = 0; k < n; k++) {
+        int32_t i = post[word[k] & 0xFFFF];
+        id[k] = i;
+        own0[k] = y0[i];
+        own1[k] = y1[i];
+    }
+    for (int k = 0; k < WHOLE(n); k++)
+        now[k] = learned(word[k], x1, own0[k], own1[k], x0, is_random ? keyed(id[k], k0, k1) : ~0u);
+    memcpy(word, now, n * sizeof *word);
+}
+
 /* Visit rows; `consecutive`: the targets of a row are consecutive neurons. Rounds down without `key`. */
 int64_t learn(
     const visit_t *rows, int64_t n_rows, uint32_t *restrict packed, const int32_t *restrict post_of,
@@ -97,16 +118,9 @@ int64_t learn(
                     word[k] = learned(word[k], x1, own0[k], own1[k], x0, keyed(first + k, k0, k1));
             else
                 for (int k = 0; k < n; k++) word[k] = learned(word[k], x1, own0[k], own1[k], x0, ~0u);
-        } else if (key)
-            for (int k = 0; k < n; k++) {
-                int32_t i = post[word[k] & 0xFFFF];
-                word[k] = learned(word[k], x1, y0[i], y1[i], x0, keyed(i, k0, k1));
-            }
-        else
-            for (int k = 0; k < n; k++) {
-                int32_t i = post[word[k] & 0xFFFF];
-                word[k] = learned(word[k], x1, y0[i], y1[i], x0, ~0u);
-            }
+        } else
+            for (int k = 0; k < n; k += CHUNK)
+                visit(word + k, n - k, post, y0, y1, x1, x0, k0, k1, key != 0);
     }
     return n_visits;
 }
