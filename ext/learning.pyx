@@ -1,7 +1,8 @@
-"""The learning engine: visits the rows of an epoch that may change, one micro-instruction for a batch of synapses.
+"""The learning engine: visits the rows of an epoch that may change, one micro-instruction to a piece of a row at a time.
 
-Semantics: docs/learning.md. Oracle: tests/oracle/learning.py. A batch holds rows of several sources; each operand is
-looked up once for all synapses of it, then each product is one loop, then rounding and clipping another.
+Semantics: docs/learning.md. Oracle: tests/oracle/learning.py. Factors that are one number for a row are multiplied into
+a coefficient; the others are lanes, one for each synapse. Where all products that are left wait for spikes of the
+target (gate y0), only synapses whose target fired are worked on: the others keep their values.
 """
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -12,24 +13,26 @@ import numpy as np
 
 from emulator.kernels.hashing cimport keyed_hash, philox_words
 from emulator.kernels.lanes cimport (
-    PREFETCH, adjust, copy, delays_of, fill, finish, gather, hash_lanes, hash_run, is_set, load, look_up, mac, mac2,
-    multiply, put_delays, put_weights, scale_bits, weights_of, widen,
+    PREFETCH, adjust, delays_of, hash_lanes, hash_run, is_set, load_delays, load_tags, load_weights, mac, mac0, mac1,
+    mac2, multiply, put_delays, put_tags, put_weights, scale_bits, start, weights_of, widen,
 )
 from emulator.kernels.plasticity cimport (
-    VISIT_LANES, LearningOperand, LearningTerm, Mark, PlasticRow, PlasticRule,
-    Plasticity, Supply, TraceKind,
+    PIECE, LearningOperand, LearningTerm, Mark, PlasticRow, PlasticRule, Plasticity, Supply, TraceKind,
 )
 
 cdef enum:
     PRE_AT_PRE, PRE_AT_POST, PRE_AT_END, POST_AT_PRE, POST_AT_POST, POST_AT_END
     WEIGHT, DELAY, TAG, SHARED, PRE_FIRED, POST_FIRED
+    NEAREST = 1
+    STOCHASTIC = 2
     GATE_X0 = 0
     GATE_Y0 = 1
     SYNAPSE_STREAM = 4             # of random bits, see emulator/streams.py
     CONSECUTIVE = 1
     REPEATED = 2
-    MOST_PIECES = 64               # rows of a batch
-    ROWS_AHEAD = 6
+    SOURCES = 32                   # whose rows are fetched together
+    ROWS_AHEAD = 16
+    QUEUE = 32                     # a power of two, more than ROWS_AHEAD
 
 cdef PlasticRow _row
 cdef LearningTerm _term
@@ -45,19 +48,47 @@ MARK = np.asarray(<Mark[:1]> &_mark).dtype
 SUPPLY = np.asarray(<Supply[:1]> &_supply).dtype
 
 
-cdef struct Batch:                 # rows of one rule that are visited together
-    int32_t n
-    int32_t n_pieces
-    int64_t[64] where              # of each piece: its first synapse
-    int32_t[64] lane
-    int32_t[64] length
+cdef struct Product:               # a term, as far as it is the same for all rows of an epoch
+    const LearningTerm *term
+    int32_t coefficient
+    int32_t n_scalars
+    int32_t n_lanes
+    int32_t[8] scalars             # operands of one number for a row
+    int32_t[8] lanes               # operands of a number for each synapse
+
+
+cdef struct Visit:                 # of the rows of one rule
+    Plasticity *p
+    PlasticRule *rule
+    uint32_t[4] key
+    bint few_fired                 # of the targets
+    int32_t n_products
+    Product[64] products
+    # The source whose rows are being visited: the products that act, and what they need.
+    int64_t pre
+    int32_t n_acting
+    int32_t[64] acting
+    int32_t[64] coefficient
+    uint32_t needed                # bit mask of operands
+    int32_t targets                # bit mask
+    bint gated                     # all products wait for spikes of the target, of which there are few
+    uint32_t k0
+    uint32_t k1
+    # Rows that were asked for and are not visited yet.
+    int64_t n_asked
+    int64_t n_visited
+    const PlasticRow *row[32]
+    int64_t[32] row_pre
+    # One piece of a row. Loops run to whole vectors.
+    int32_t[272] at                # where in the row, if its synapses are not worked on in place
+    int32_t[272] index             # targets
+    int32_t[272] id                # for random bits
     int32_t[272] word
-    int32_t[272] index             # targets, where they are not consecutive
+    int16_t[272] tag
     int32_t[272] random
     int32_t[272] product
     int32_t[272] sum
-    int32_t[3][272] before         # w, d, t
-    int32_t[24][272] operand
+    int16_t[24][272] lanes
 
 
 cdef void visit(
@@ -77,7 +108,7 @@ cdef bint may_act(const PlasticRule *rule, const LearningTerm *term, int n_worke
         return False
     if term.gate == GATE_Y0:
         for i in range(n_workers):
-            fired |= rule.any_fired[i]
+            fired |= rule.n_fired[i] != 0
         if not fired:
             return False
     elif term.gate > GATE_Y0 and not rule.shared[2 + term.k]:
@@ -134,236 +165,360 @@ cdef int64_t next_live(const PlasticRule *rule, int64_t pre) noexcept nogil:
     return rule.n_pre
 
 
+cdef bint is_lane(const LearningOperand *operand) noexcept nogil:
+    """Return whether an operand differs between the synapses of a row."""
+    return operand.source not in (PRE_AT_PRE, PRE_AT_END, SHARED, PRE_FIRED)
+
+
+cdef inline int32_t adjusted(const LearningOperand *operand, int32_t value) noexcept nogil:
+    """Return an operand with its constant, or its sign, as it is clipped."""
+    if not (operand.constant or operand.is_sign):
+        return value
+    value += operand.constant
+    if operand.is_sign:
+        value = (value > 0) - (value < 0)
+    return min(operand.high, max(operand.low, value))
+
+
+cdef inline int32_t number_of(const PlasticRule *rule, const LearningOperand *operand, int64_t pre) noexcept nogil:
+    """Return an operand that is one number for all rows of a source."""
+    cdef int32_t seen = rule.seen[pre], at = rule.epoch if operand.source == PRE_AT_END else seen
+    if operand.source == PRE_FIRED:
+        return adjusted(operand, seen != 0)
+    if not at or not rule.seen[rule.n_pre + pre]:
+        return adjusted(operand, 0)
+    return adjusted(operand, rule.history[(pre * 2 + operand.index) * (rule.epoch + 1) + at])
+
+
+cdef void add_term(Visit *v, const LearningTerm *term) noexcept nogil:
+    """Note a term that may act in this epoch."""
+    cdef Product *product = &v.products[v.n_products]
+    cdef const LearningOperand *operand
+    cdef int j
+    product.term, product.coefficient = term, term.mantissa
+    product.n_scalars = product.n_lanes = 0
+    for j in range(term.n_operands):
+        operand = &v.rule.operands[term.operands[j]]
+        if operand.source == SHARED:
+            product.coefficient *= adjusted(operand, v.rule.shared[operand.index])
+        elif is_lane(operand):
+            product.lanes[product.n_lanes] = term.operands[j]
+            product.n_lanes += 1
+        else:
+            product.scalars[product.n_scalars] = term.operands[j]
+            product.n_scalars += 1
+    v.n_products += 1
+
+
+cdef void take_source(Visit *v, int64_t pre) noexcept nogil:
+    """Find what acts in the rows of a source. Products of zero are left out where they change nothing."""
+    cdef PlasticRule *rule = v.rule
+    cdef const Product *product
+    cdef int32_t t, j, coefficient
+    v.pre, v.n_acting, v.needed = pre, 0, 0
+    v.targets = 0 if rule.keeps else rule.targets
+    v.gated = rule.keeps
+    for t in range(v.n_products):
+        product = &v.products[t]
+        if rule.keeps and not acts(rule, product.term, pre):
+            continue
+        coefficient = product.coefficient
+        for j in range(product.n_scalars):
+            coefficient *= number_of(rule, &rule.operands[product.scalars[j]], pre)
+        if rule.keeps and not coefficient:
+            continue
+        for j in range(product.n_lanes):
+            v.needed |= <uint32_t>1 << product.lanes[j]
+        v.targets |= 1 << product.term.target
+        v.gated &= v.few_fired and product.term.gate == GATE_Y0
+        v.acting[v.n_acting], v.coefficient[v.n_acting] = t, coefficient
+        v.n_acting += 1
+    if rule.rounding == STOCHASTIC:
+        v.k0 = keyed_hash(<uint32_t>pre, v.key[0], v.key[1])
+        v.k1 = keyed_hash(<uint32_t>pre, v.key[2], v.key[3])
+
+
 cdef void visit_rule(
     Plasticity *p, PlasticRule *rule, int64_t step, int n_workers, int32_t first_core, int32_t stop_core,
     uint32_t *visits,
 ) noexcept nogil:
-    cdef Batch batch
-    cdef const LearningTerm *terms[64]
-    cdef int n_terms = 0, i
+    cdef Visit v
+    cdef int i, n
+    cdef int64_t n_fired = 0
     cdef bint skips = True
-    cdef int64_t pre, after, r
-    cdef uint32_t[4] key
+    cdef int64_t pre, r
+    cdef int64_t[32] sources
     cdef const PlasticRow *row
+    v.p, v.rule, v.pre, v.n_products = p, rule, -1, 0
+    v.n_asked = v.n_visited = 0
     for i in range(rule.n_terms):
         if may_act(rule, &rule.terms[i], n_workers):
-            terms[n_terms] = &rule.terms[i]
-            n_terms += 1
+            add_term(&v, &rule.terms[i])
             skips = skips and needs_source(&rule.terms[i])
-    if n_terms == 0:
+    if v.n_products == 0:
         return
-    philox_words(key, <uint32_t>step, <uint32_t>rule.number, SYNAPSE_STREAM, 0, p.seed)
-    batch.n = batch.n_pieces = 0
+    for i in range(n_workers):
+        n_fired += rule.n_fired[i]
+    v.few_fired = 8 * n_fired <= rule.n_post
+    philox_words(v.key, <uint32_t>step, <uint32_t>rule.number, SYNAPSE_STREAM, 0, p.seed)
     pre = next_live(rule, 0) if skips else 0
     while pre < rule.n_pre:
-        after = next_live(rule, pre + 1) if skips else pre + 1
-        if after < rule.n_pre:
-            PREFETCH(&rule.rows[rule.first_row[after]])
-            PREFETCH(&p.packed[rule.rows[rule.first_row[after]].start])
-        for i in range(n_terms):
-            if acts(rule, terms[i], pre):
-                break
-        else:
-            pre = after
-            continue
-        for r in range(rule.first_row[pre], rule.first_row[pre + 1]):
-            row = &rule.rows[r]
-            if first_core <= p.block_core[row.block] < stop_core:
-                visits[row.block] += row.length
-                add_row(p, rule, row, pre, key, terms, n_terms, &batch)
-        pre = after
-    finish_batch(p, rule, terms, n_terms, &batch)
+        n = 0
+        while pre < rule.n_pre and n < SOURCES:
+            for i in range(v.n_products):
+                if acts(rule, v.products[i].term, pre):
+                    PREFETCH(&rule.first_row[pre])
+                    sources[n] = pre
+                    n += 1
+                    break
+            pre = next_live(rule, pre + 1) if skips else pre + 1
+        for i in range(n):
+            PREFETCH(&rule.rows[rule.first_row[sources[i]]])
+        for i in range(n):
+            for r in range(rule.first_row[sources[i]], rule.first_row[sources[i] + 1]):
+                row = &rule.rows[r]
+                if first_core <= p.block_core[row.block] < stop_core:
+                    visits[row.block] += row.length
+                    ask_for(&v, row, sources[i])
+    while v.n_visited < v.n_asked:
+        visit_next(&v)
 
 
-cdef void add_row(
-    Plasticity *p, PlasticRule *rule, const PlasticRow *row, int64_t pre, const uint32_t *key,
-    const LearningTerm **terms, int n_terms, Batch *batch,
-) noexcept nogil:
-    """Put a row into the batch, which is finished whenever it is full."""
-    cdef int64_t done = 0, n
+cdef inline void ask_for(Visit *v, const PlasticRow *row, int64_t pre) noexcept nogil:
+    """Have the synapses of a row fetched, and visit one that was asked for earlier."""
+    PREFETCH(v.p.packed + row.start)
+    PREFETCH(v.p.packed + row.start + row.length - 1)
+    v.row[v.n_asked % QUEUE], v.row_pre[v.n_asked % QUEUE] = row, pre
+    v.n_asked += 1
+    if v.n_asked - v.n_visited > ROWS_AHEAD:
+        visit_next(v)
+
+
+cdef void visit_next(Visit *v) noexcept nogil:
+    cdef const PlasticRow *row = v.row[v.n_visited % QUEUE]
+    cdef int64_t pre = v.row_pre[v.n_visited % QUEUE]
+    v.n_visited += 1
+    if pre != v.pre:
+        take_source(v, pre)
+    if v.n_acting == 0 or row.length == 0:
+        return
+    if v.gated or not row.flags & CONSECUTIVE:
+        visit_picked(v, row)
+    else:
+        visit_run(v, row)
+
+
+cdef void visit_run(Visit *v, const PlasticRow *row) noexcept nogil:
+    """Visit all synapses of a row onto consecutive targets, in place."""
+    cdef PlasticRule *rule = v.rule
+    cdef uint32_t *word = v.p.packed + row.start
+    cdef int64_t done = 0, n, first = v.p.post_of[v.p.block_first[row.block] + (word[0] & 0xFFFF)]
+    cdef int16_t *tag
     while done < row.length:
-        if batch.n == VISIT_LANES or batch.n_pieces == MOST_PIECES:
-            finish_batch(p, rule, terms, n_terms, batch)
-        n = min(<int64_t>(row.length - done), <int64_t>(VISIT_LANES - batch.n))
-        add_piece(p, rule, row, done, n, pre, key, batch)
+        n = min(<int64_t>PIECE, row.length - done)
+        tag = NULL if rule.tags == NULL else rule.tags + (row.start - rule.first_synapse + done)
+        look_up(v, <int32_t *>(word + done), tag, n, first + done, NULL)
+        if rule.rounding == STOCHASTIC:
+            hash_run(v.random, n, <uint32_t>(first + done), v.k0, v.k1)
+        work(v, <int32_t *>(word + done), tag, n)
         done += n
 
 
-cdef void add_piece(
-    Plasticity *p, PlasticRule *rule, const PlasticRow *row, int64_t done, int64_t n, int64_t pre,
-    const uint32_t *key, Batch *batch,
+cdef inline int32_t pick(
+    Visit *v, const uint32_t *word, const int32_t *post, const uint8_t *when, int32_t length, int32_t *k
 ) noexcept nogil:
-    cdef int32_t lane = batch.n, o, k, repeats = 0
-    cdef const LearningOperand *operand
-    cdef int32_t *x
-    cdef int32_t *word = batch.word + lane
-    cdef int32_t *index = batch.index + lane
-    cdef const int32_t *post = p.post_of + p.block_first[row.block]
-    cdef const uint32_t *packed = p.packed + row.start + done
-    cdef bint dense = row.flags & CONSECUTIVE
-    cdef int64_t first
-    cdef uint32_t k0, k1
-    memcpy(word, packed, n * sizeof(int32_t))
-    first = post[word[0] & 0xFFFF]
-    if not dense:
-        for k in range(n):
-            index[k] = post[word[k] & 0xFFFF]
-    for o in range(rule.n_operands):
-        operand = &rule.operands[o]
-        x = batch.operand[o] + lane
-        look(rule, operand, x, index, first, n, pre, dense)
-    if rule.rounding == 2:
-        k0 = keyed_hash(<uint32_t>pre, key[0], key[1])
-        k1 = keyed_hash(<uint32_t>pre, key[2], key[3])
-        if dense:
-            hash_run(batch.random + lane, n, <uint32_t>first, k0, k1)
-        elif row.flags & REPEATED:   # the same target again: another number for each
-            for k in range(n):
-                repeats = ordinal_of(p, row, done + k)
-                batch.random[lane + k] = <int32_t>keyed_hash(
-                    <uint32_t>index[k] + <uint32_t>repeats * <uint32_t>0x9E3779B9, k0, k1
-                )
+    """List the synapses of a row whose target fired, or all, from k on, as far as a piece holds."""
+    cdef int32_t n = 0, i, everywhere = not v.gated
+    cdef int32_t at = k[0]
+    while at < length and n < PIECE:
+        i = post[word[at] & 0xFFFF]
+        v.at[n], v.index[n] = at, i
+        n += everywhere | (when[i] != 0)
+        at += 1
+    k[0] = at
+    return n
+
+
+cdef inline int32_t pick_fired(
+    Visit *v, const uint8_t *when, int32_t first, int32_t length, int32_t *k
+) noexcept nogil:
+    """List the synapses of a row onto consecutive targets that fired, as `pick` does."""
+    cdef int32_t n = 0, at = k[0]
+    cdef uint64_t eight
+    while at < length and n < PIECE:
+        memcpy(&eight, when + at, 8)
+        if not eight:
+            at += 8
+            continue
+        if when[at]:
+            v.at[n], v.index[n] = at, first + at
+            n += 1
+        at += 1
+    k[0] = at
+    return n
+
+
+cdef void visit_picked(Visit *v, const PlasticRow *row) noexcept nogil:
+    """Visit the synapses of a row whose target fired, or all, in a copy."""
+    cdef PlasticRule *rule = v.rule
+    cdef uint32_t *word = v.p.packed + row.start
+    cdef const int32_t *post = v.p.post_of + v.p.block_first[row.block]
+    cdef const uint8_t *when = rule.own + 3 * rule.stride
+    cdef int16_t *tag = NULL if rule.tags == NULL else rule.tags + (row.start - rule.first_synapse)
+    cdef int32_t k = 0, j, n
+    while k < row.length:
+        if row.flags & CONSECUTIVE:
+            n = pick_fired(v, when + post[word[0] & 0xFFFF], post[word[0] & 0xFFFF], row.length, &k)
         else:
-            hash_lanes(batch.random + lane, index, n, k0, k1)
-    batch.where[batch.n_pieces] = row.start + done
-    batch.lane[batch.n_pieces] = lane
-    batch.length[batch.n_pieces] = <int32_t>n
-    batch.n_pieces += 1
-    batch.n += <int32_t>n
+            n = pick(v, word, post, when, row.length, &k)
+        if n == 0:
+            return
+        for j in range(n):
+            v.word[j] = <int32_t>word[v.at[j]]
+        if tag != NULL:
+            for j in range(n):
+                v.tag[j] = tag[v.at[j]]
+        look_up(v, v.word, v.tag, n, 0, v.index)
+        if rule.rounding == STOCHASTIC:
+            if row.flags & REPEATED:   # the same target again: another number for each
+                for j in range(n):
+                    v.id[j] = v.index[j] + <int32_t>(ordinal_of(word, v.at[j]) * <uint32_t>0x9E3779B9)
+                hash_lanes(v.random, v.id, n, v.k0, v.k1)
+            else:
+                hash_lanes(v.random, v.index, n, v.k0, v.k1)
+        work(v, v.word, v.tag, (n + 15) & ~15)
+        for j in range(n):
+            word[v.at[j]] = <uint32_t>v.word[j]
+        if rule.targets & 4:
+            for j in range(n):
+                tag[v.at[j]] = v.tag[j]
 
 
-cdef int32_t ordinal_of(const Plasticity *p, const PlasticRow *row, int64_t k) noexcept nogil:
+cdef uint32_t ordinal_of(const uint32_t *word, int64_t k) noexcept nogil:
     """Return how many synapses onto the same target stand before this one in its row."""
-    cdef int32_t n = 0
-    cdef const uint32_t *packed = p.packed + row.start
-    while k > 0 and (packed[k - 1] & 0xFFFF) == (packed[k] & 0xFFFF):
+    cdef uint32_t n = 0
+    while k > 0 and (word[k - 1] & 0xFFFF) == (word[k] & 0xFFFF):
         n += 1
         k -= 1
     return n
 
 
-cdef inline void look(
-    PlasticRule *rule, const LearningOperand *operand, int32_t *x, const int32_t *index, int64_t first, int64_t n,
-    int64_t pre, bint dense,
+cdef void look_up(
+    Visit *v, const int32_t *word, const int16_t *tag, int64_t n, int64_t first, const int32_t *index
 ) noexcept nogil:
-    """Look up an operand for n synapses of a source."""
-    cdef int32_t epoch = rule.epoch, k, value
-    cdef const uint8_t *column
-    cdef const uint8_t *path = rule.history + (pre * 2 + operand.index) * (epoch + 1)
-    cdef const uint8_t *when = rule.own + 3 * rule.stride
-    cdef bint live = rule.seen[rule.n_pre + pre] != 0
-    cdef int32_t[64] table
-    if operand.source == PRE_AT_POST:
-        if not live:
-            fill(x, n, 0)
-        elif epoch == 1 and dense:
-            scale_bits(x, when + first, n, path[1])
-        elif not dense:
-            table[0] = 0
-            for k in range(1, epoch + 1):
-                table[k] = path[k]
-            for k in range(n):
-                x[k] = table[when[index[k]]]
-        else:
-            table[0] = 0
-            for k in range(1, epoch + 1):
-                table[k] = path[k]
-            look_up(x, when + first, table, n)
-        return
-    if POST_AT_PRE <= operand.source <= POST_AT_END or operand.source == POST_FIRED:
-        if operand.source == POST_FIRED:
-            column = when
-        elif operand.source == POST_AT_POST:
-            column = rule.own + operand.index * rule.stride
-        else:
-            k = epoch if operand.source == POST_AT_END else rule.seen[pre]
-            column = rule.planes + (operand.index * (epoch + 1) + k) * rule.stride
-        if dense:
-            widen(x, column + first, n)
-        else:
-            gather(x, column, index, n)
-        if operand.source == POST_FIRED:
-            is_set(x, n)
-        return
-    if operand.source in (WEIGHT, DELAY, TAG):
-        return                         # of the whole batch, later
-    if operand.source == SHARED:
-        value = rule.shared[operand.index]
-    elif operand.source == PRE_FIRED:
-        value = rule.seen[pre] != 0
-    elif not live:
-        value = 0
-    elif operand.source == PRE_AT_END:
-        value = path[epoch]
-    else:
-        value = path[rule.seen[pre]] if rule.seen[pre] else 0
-    fill(x, n, value)
-
-
-cdef void finish_batch(
-    Plasticity *p, PlasticRule *rule, const LearningTerm **terms, int n_terms, Batch *batch
-) noexcept nogil:
-    """Run the rule for all synapses of the batch, write them back, and empty it."""
-    cdef int64_t n = batch.n
-    cdef int i, j, o, target
+    """Look up the operands that differ between synapses: of targets from `first` on, or of those in `index`."""
+    cdef PlasticRule *rule = v.rule
     cdef const LearningOperand *operand
-    if n == 0:
-        return
-    weights_of(batch.before[0], batch.word, n)
-    delays_of(batch.before[1], batch.word, n)
-    if rule.tags != NULL:
-        for i in range(batch.n_pieces):
-            for j in range(batch.length[i]):
-                batch.before[2][batch.lane[i] + j] = rule.tags[batch.where[i] - rule.first_synapse + j]
+    cdef int32_t o
+    cdef int16_t *x
     for o in range(rule.n_operands):
-        operand = &rule.operands[o]
-        if operand.source in (WEIGHT, DELAY, TAG):
-            copy(batch.operand[o], batch.before[operand.source - WEIGHT], n)
-        if operand.constant or operand.is_sign:
-            adjust(batch.operand[o], n, operand.constant, operand.is_sign, operand.low, operand.high)
-    for target in range(3):
-        if not rule.targets >> target & 1:
+        if not v.needed >> o & 1:
             continue
-        load(batch.sum, batch.before[target], n)
-        for i in range(n_terms):
-            if terms[i].target == target:
-                add_product(rule, terms[i], batch)
-        finish(
-            batch.sum, batch.random, n, rule.rounding, 25 - 7 * target, rule.low[target], rule.high[target]
-        )
-        if target == 0:
-            put_weights(batch.word, batch.sum, n)
-        elif target == 1:
-            put_delays(batch.word, batch.sum, n)
+        operand, x = &rule.operands[o], v.lanes[o]
+        if operand.source == WEIGHT:
+            weights_of(x, word, n)
+        elif operand.source == DELAY:
+            delays_of(x, word, n)
+        elif operand.source == TAG:
+            memcpy(x, tag, n * sizeof(int16_t))
+        elif operand.source == PRE_AT_POST:
+            look_up_pre(v, operand, x, n, first, index)
         else:
-            for i in range(batch.n_pieces):
-                for j in range(batch.length[i]):
-                    rule.tags[batch.where[i] - rule.first_synapse + j] = <int16_t>batch.sum[batch.lane[i] + j]
-    if rule.targets & 3:
-        for i in range(batch.n_pieces):
-            memcpy(p.packed + batch.where[i], batch.word + batch.lane[i], batch.length[i] * sizeof(int32_t))
-    batch.n = batch.n_pieces = 0
+            look_up_post(v, operand, x, n, first, index)
+        if operand.constant or operand.is_sign:
+            adjust(x, n, operand.constant, operand.is_sign, operand.low, operand.high)
 
 
-cdef void add_product(const PlasticRule *rule, const LearningTerm *term, Batch *batch) noexcept nogil:
-    cdef int64_t n = batch.n
-    cdef int j
-    cdef int32_t low = rule.accumulator_low, high = rule.accumulator_high
-    if term.n_operands == 0:
-        fill(batch.product, n, 1)
-        mac(batch.sum, batch.product, n, term.mantissa, term.down, term.up, low, high)
-    elif term.n_operands == 1:
-        mac(batch.sum, batch.operand[term.operands[0]], n, term.mantissa, term.down, term.up, low, high)
-    elif term.n_operands == 2:
-        mac2(
-            batch.sum, batch.operand[term.operands[0]], batch.operand[term.operands[1]], n, term.mantissa, term.down,
-            term.up, low, high,
-        )
+cdef inline void look_up_pre(
+    Visit *v, const LearningOperand *operand, int16_t *x, int64_t n, int64_t first, const int32_t *index
+) noexcept nogil:
+    """Look up a trace of the source when each target fired last; 0 where it did not."""
+    cdef PlasticRule *rule = v.rule
+    cdef int32_t epoch = rule.epoch, k
+    cdef const uint8_t *when = rule.own + 3 * rule.stride
+    cdef bint live = rule.seen[rule.n_pre + v.pre] != 0
+    cdef const uint8_t *path = rule.history + (v.pre * 2 + operand.index) * (epoch + 1)
+    cdef uint8_t[64] table
+    if index == NULL and (epoch == 1 or not live):
+        scale_bits(x, when + first, n, path[1] if live else 0)
+        return
+    table[0] = 0
+    for k in range(1, epoch + 1):
+        table[k] = path[k] if live else 0
+    if index == NULL:
+        for k in range(n):
+            x[k] = table[when[first + k]]
     else:
-        copy(batch.product, batch.operand[term.operands[0]], n)
-        for j in range(1, term.n_operands):
-            multiply(batch.product, batch.operand[term.operands[j]], n)
-        mac(batch.sum, batch.product, n, term.mantissa, term.down, term.up, low, high)
+        for k in range(n):
+            x[k] = table[when[index[k]]]
+
+
+cdef inline void look_up_post(
+    Visit *v, const LearningOperand *operand, int16_t *x, int64_t n, int64_t first, const int32_t *index
+) noexcept nogil:
+    """Look up a trace of each target, or whether it fired."""
+    cdef PlasticRule *rule = v.rule
+    cdef int32_t k
+    cdef const uint8_t *column
+    if operand.source == POST_FIRED:
+        column = rule.own + 3 * rule.stride
+    elif operand.source == POST_AT_POST:
+        column = rule.own + operand.index * rule.stride
+    else:
+        k = rule.epoch if operand.source == POST_AT_END else rule.seen[v.pre]
+        column = rule.planes + (operand.index * (rule.epoch + 1) + k) * rule.stride
+    if index == NULL and operand.source == POST_FIRED:
+        is_set(x, column + first, n)
+    elif index == NULL:
+        widen(x, column + first, n)
+    elif operand.source == POST_FIRED:
+        for k in range(n):
+            x[k] = column[index[k]] != 0
+    else:
+        for k in range(n):
+            x[k] = column[index[k]]
+
+
+cdef void work(Visit *v, int32_t *word, int16_t *tag, int64_t n) noexcept nogil:
+    """Run the rule for a piece of a row whose operands are looked up."""
+    cdef PlasticRule *rule = v.rule
+    cdef const int32_t *random = v.random if rule.rounding == STOCHASTIC else NULL
+    cdef int32_t least = 65 if rule.rounding == NEAREST else 128
+    cdef int32_t target, i
+    for target in range(3):
+        if not v.targets >> target & 1:
+            continue
+        if target == 0:
+            load_weights(v.sum, word, n)
+        elif target == 1:
+            load_delays(v.sum, word, n)
+        else:
+            load_tags(v.sum, tag, n)
+        for i in range(v.n_acting):
+            if v.products[v.acting[i]].term.target == target:
+                add_product(v, &v.products[v.acting[i]], v.coefficient[i], n)
+        if target == 0:
+            put_weights(word, v.sum, random, n, 25, least, rule.low[0], rule.high[0])
+        elif target == 1:
+            put_delays(word, v.sum, random, n, 18, least, rule.low[1], rule.high[1])
+        else:
+            put_tags(tag, v.sum, random, n, 11, least, rule.low[2], rule.high[2])
+
+
+cdef inline void add_product(Visit *v, const Product *product, int32_t m, int64_t n) noexcept nogil:
+    cdef int32_t low = v.rule.accumulator_low, high = v.rule.accumulator_high
+    cdef int32_t down = product.term.down, up = product.term.up, j
+    if product.n_lanes == 0:
+        mac0(v.sum, n, m, down, up, low, high)
+    elif product.n_lanes == 1:
+        mac1(v.sum, v.lanes[product.lanes[0]], n, m, down, up, low, high)
+    elif product.n_lanes == 2:
+        mac2(v.sum, v.lanes[product.lanes[0]], v.lanes[product.lanes[1]], n, m, down, up, low, high)
+    else:
+        start(v.product, v.lanes[product.lanes[0]], n, m)
+        for j in range(1, product.n_lanes):
+            multiply(v.product, v.lanes[product.lanes[j]], n)
+        mac(v.sum, v.product, n, down, up, low, high)
 
 
 cdef void fill_rule(PlasticRule *rule, dict given) except *:
@@ -379,7 +534,7 @@ cdef void fill_rule(PlasticRule *rule, dict given) except *:
     cdef int k
     rule.number, rule.epoch, rule.rounding = given["number"], given["epoch"], given["rounding"]
     rule.rounds_up, rule.counts_steps = given["rounds_up"], given["counts_steps"]
-    rule.targets, rule.stride = given["targets"], given["stride"]
+    rule.targets, rule.stride, rule.keeps = given["targets"], given["stride"], given["keeps"]
     rule.accumulator_low, rule.accumulator_high = given["accumulator"]
     for k in range(3):
         rule.low[k], rule.high[k] = given["limits"][k]

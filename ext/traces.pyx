@@ -138,7 +138,7 @@ cdef void follow(Plasticity *p, int64_t step, int worker, int n_workers) noexcep
         if worker == 0:
             share(rule, step)
         follow_pre(rule, keys[0], rule.n_pre * worker // n_workers, rule.n_pre * (worker + 1) // n_workers)
-        rule.any_fired[worker] = follow_post(
+        rule.n_fired[worker] = follow_post(
             rule, keys[1], rule.n_post * worker // n_workers, rule.n_post * (worker + 1) // n_workers
         )
 
@@ -192,7 +192,7 @@ cdef int32_t follow_post(PlasticRule *rule, const uint32_t *keys, int64_t first,
     memcpy(seen + first, when + first, stop - first)
     memset(when + first, 0, stop - first)
     for i in range(first, stop):
-        fired |= seen[i]
+        fired += seen[i] != 0
     for q in range(3):
         kind = &rule.kinds[2 + q]
         plane = rule.planes + q * (epoch + 1) * stride
@@ -218,4 +218,4 @@ cdef int32_t follow_post(PlasticRule *rule, const uint32_t *keys, int64_t first,
                 plane[s * stride + i] = <uint8_t>z
             values[i] = <uint8_t>z
             rule.own[q * stride + i] = plane[seen[i] * stride + i] if seen[i] else 0
-    return fired != 0
+    return fired

@@ -141,6 +141,9 @@ class Plastic:
         traces = self.state["traces"]
         tags = engine.tag_limits
         mode = self.program.manifest["projections"][k]["sign_mode"]
+        weights = engine.weight_limits(mode)
+        accumulator = (engine.accumulator_limits.minimum, engine.accumulator_limits.maximum)
+        limits = [weights, (0, self.program.max_delay_steps), (tags.minimum, tags.maximum)]
         stride = _stride(n_post)
         return {
             "number": k,
@@ -149,12 +152,9 @@ class Plastic:
             "rounds_up": engine.second_impulse == "up",
             "counts_steps": engine.uk_counts == "steps",
             "targets": sum(1 << TARGET_NUMBER[t] for t in self.steps[k].targets),
-            "limits": [
-                engine.weight_limits(mode),
-                (0, self.program.max_delay_steps),
-                (tags.minimum, tags.maximum),
-            ],
-            "accumulator": (engine.accumulator_limits.minimum, engine.accumulator_limits.maximum),
+            "limits": limits,
+            "accumulator": accumulator,
+            "keeps": self._keeps(k, limits, accumulator),
             "n_pre": n_pre,
             "n_post": n_post,
             "stride": stride,
@@ -173,6 +173,22 @@ class Plastic:
             "tags": self.state["tags"][places["tags"]],
             "rewards": self.state["rewards"][places["rewards"]],
         }
+
+    def _keeps(
+        self, k: int, limits: list[tuple[int, int]], accumulator: tuple[int, int]
+    ) -> bool:
+        """Return whether products of zero change no value: all are within their limits, and these in the accumulator."""
+        first, stop = self._spans[k]
+        words = self.program.synapses[first:stop].view(np.int32)
+        starts = words >> 23, words >> 16 & 63, np.zeros(1, np.int32)
+        return all(
+            low <= values.min(initial=low)
+            and values.max(initial=high) <= high
+            and accumulator[0] <= low << 7
+            and high << 7 <= accumulator[1]
+            for target, values, (low, high) in zip("wdt", starts, limits, strict=True)
+            if target in self.steps[k].targets
+        )
 
     def _rows_of(self, k: int) -> tuple[NDArray[np.uint32], Array]:
         """Return where the rows of each source begin, and the rows, of one projection."""

@@ -3,8 +3,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 cdef enum:
-    VISIT_LANES = 256              # synapses of a batch
-    LANE_ROOM = VISIT_LANES + 16   # loops end at whole vectors
+    PIECE = 256                    # synapses of a row that are worked on at a time
     MAX_EPOCH = 63
     MOST_OPERANDS = 24
     MOST_FACTORS = 8
@@ -52,6 +51,7 @@ cdef struct PlasticRule:           # a projection that learns
     int32_t rounds_up              # whether second impulses are rounded up
     int32_t counts_steps           # whether u_k counts steps
     int32_t targets                # bit mask: 1 w, 2 d, 4 t
+    int32_t keeps                  # whether products of zero change nothing: no value is outside its limits
     int32_t[3] low                 # of w, d, t
     int32_t[3] high
     int32_t accumulator_low
@@ -76,7 +76,7 @@ cdef struct PlasticRule:           # a projection that learns
     int16_t *tags                  # of its synapses; NULL: it has none
     int32_t *rewards               # (2,) sums of this epoch
     int32_t[12] shared             # of the epoch that has ended
-    int32_t[64] any_fired          # of the targets that each worker looked at
+    int32_t[64] n_fired            # of the targets that each worker looked at
 
 cdef struct Mark:                  # a source's place at one end of a rule
     int32_t rule
