@@ -312,7 +312,7 @@ cdef void visit_run(Visit *v, const PlasticRow *row) noexcept nogil:
     """Visit all synapses of a row onto consecutive targets, in place."""
     cdef PlasticRule *rule = v.rule
     cdef uint32_t *word = v.p.packed + row.start
-    cdef int64_t done = 0, n, first = v.p.post_of[v.p.block_first[row.block] + (word[0] & 0xFFFF)]
+    cdef int64_t done = 0, n, first = row.first + <int64_t>(word[0] & 0xFFFF)
     cdef int16_t *tag
     while done < row.length:
         n = min(<int64_t>PIECE, row.length - done)
@@ -325,13 +325,13 @@ cdef void visit_run(Visit *v, const PlasticRow *row) noexcept nogil:
 
 
 cdef inline int32_t pick(
-    Visit *v, const uint32_t *word, const int32_t *post, const uint8_t *when, int32_t length, int32_t *k
+    Visit *v, const uint32_t *word, int32_t first, const uint8_t *when, int32_t length, int32_t *k
 ) noexcept nogil:
     """List the synapses of a row whose target fired, or all, from k on, as far as a piece holds."""
     cdef int32_t n = 0, i, everywhere = not v.gated
     cdef int32_t at = k[0]
     while at < length and n < PIECE:
-        i = post[word[at] & 0xFFFF]
+        i = first + <int32_t>(word[at] & 0xFFFF)
         v.at[n], v.index[n] = at, i
         n += everywhere | (when[i] != 0)
         at += 1
@@ -346,11 +346,11 @@ cdef inline int32_t pick_fired(
     cdef int32_t n = 0, at = k[0]
     cdef uint64_t eight
     while at < length and n < PIECE:
-        memcpy(&eight, when + at, 8)
+        memcpy(&eight, when + first + at, 8)
         if not eight:
             at += 8
             continue
-        if when[at]:
+        if when[first + at]:
             v.at[n], v.index[n] = at, first + at
             n += 1
         at += 1
@@ -362,15 +362,14 @@ cdef void visit_picked(Visit *v, const PlasticRow *row) noexcept nogil:
     """Visit the synapses of a row whose target fired, or all, in a copy."""
     cdef PlasticRule *rule = v.rule
     cdef uint32_t *word = v.p.packed + row.start
-    cdef const int32_t *post = v.p.post_of + v.p.block_first[row.block]
     cdef const uint8_t *when = rule.own + 3 * rule.stride
     cdef int16_t *tag = NULL if rule.tags == NULL else rule.tags + (row.start - rule.first_synapse)
     cdef int32_t k = 0, j, n
     while k < row.length:
         if row.flags & CONSECUTIVE:
-            n = pick_fired(v, when + post[word[0] & 0xFFFF], post[word[0] & 0xFFFF], row.length, &k)
+            n = pick_fired(v, when, row.first + <int32_t>(word[0] & 0xFFFF), row.length, &k)
         else:
-            n = pick(v, word, post, when, row.length, &k)
+            n = pick(v, word, row.first, when, row.length, &k)
         if n == 0:
             return
         for j in range(n):
@@ -556,21 +555,20 @@ cdef class Learning:
     rules : sequence of dict
         For each projection that learns the fields of `PlasticRule`: numbers, and arrays by the names of its pointers.
     tables : dict of str to ndarray
-        `packed` (changed in place), `post_of`, `block_core`, `block_first`, `mark_start`, `marks`, `supplies`, `words`.
+        `packed` (changed in place), `block_core`, `mark_start`, `marks`, `supplies`, `words`.
     """
 
     def __cinit__(self, rules, dict tables):
         cdef int r
         cdef uint32_t[::1] packed = tables["packed"]
-        cdef const int32_t[::1] post_of = tables["post_of"], block_core = tables["block_core"]
-        cdef const int32_t[::1] block_first = tables["block_first"]
+        cdef const int32_t[::1] block_core = tables["block_core"]
         cdef const int32_t[::1] words = tables["words"]
         cdef const uint32_t[::1] mark_start = tables["mark_start"]
         cdef const Mark[::1] marks = tables["marks"]
         cdef const Supply[::1] supplies = tables["supplies"]
         cdef Plasticity *p = &self.plasticity
-        self._keep = [packed, post_of, block_core, block_first, words, mark_start, marks, supplies, list(rules)]
-        p.packed, p.post_of, p.block_core, p.block_first = &packed[0], &post_of[0], &block_core[0], &block_first[0]
+        self._keep = [packed, block_core, words, mark_start, marks, supplies, list(rules)]
+        p.packed, p.block_core = &packed[0], &block_core[0]
         p.mark_start, p.marks = &mark_start[0], &marks[0]
         p.supplies, p.n_supplies = (&supplies[0] if supplies.shape[0] else NULL), <int32_t>supplies.shape[0]
         p.words = &words[0] if words.shape[0] else NULL

@@ -1,11 +1,13 @@
 """The plastic synapses of a program as the run loop takes them, and the state that learning changes."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
+from emulator.engine.layout import large_pages
 from emulator.kernels.learning import MARK, OPERAND, PLASTIC_ROW, SUPPLY, TERM, TRACE_KIND, Learning
 from emulator.learning import POST_TRACES, PRE_TRACES, TRACES, Rule, Steps, Trace, compiled
 from emulator.program import Program
@@ -19,6 +21,7 @@ CHANCES = 1 << 16
 CONSECUTIVE, REPEATED = 1, 2
 MOST_REWARD = 1 << 24
 """Where the sum of an epoch's rewards stops, as in ext/traces.pyx."""
+FLAGGED = 1 << 20  # synapses looked at together
 STATE = {"traces": np.uint8, "tags": np.int16, "rewards": np.int32}
 
 
@@ -58,7 +61,7 @@ class Plastic:
     def lay_out(self, program: Program) -> None:
         """Make the arrays that a run changes."""
         self.program = program
-        self.synapses = np.zeros(len(program.synapses) + PAD, np.uint32)
+        self.synapses = large_pages((len(program.synapses) + PAD,), np.uint32)
         self._ends = {k: self._sizes(k) for k in program.rules}
         self._rows = {k: self._rows_of(k) for k in program.rules}
         self._spans = {k: _span(rows) for k, (_, rows) in self._rows.items()}
@@ -201,36 +204,61 @@ class Plastic:
         sources = np.searchsorted(program.row_start, chosen, side="right") - 1
         pre = program.source_neuron[sources]
         order = np.argsort(pre, kind="stable")
-        rows, pre = rows[order], pre[order]
-        table = np.zeros(len(rows), PLASTIC_ROW)
-        table["start"], table["length"] = rows["start"], rows["length"]
-        table["block"] = block_of[rows["block"]]
-        table["flags"] = self._flags(rows)
+        table, pre = self._described(rows[order], block_of), pre[order]
+        if self._is_split(k):
+            table, pre = self._split(table, pre)
+        self._flag(table)
         first = np.searchsorted(pre, np.arange(self._ends[k][0] + 1)).astype(np.uint32)
         return first, table
 
-    def _flags(self, rows: Array) -> NDArray[np.uint32]:
-        """Return of each row whether its targets are consecutive neurons, and whether one is there twice."""
-        if not len(rows):
-            return np.empty(0, np.uint32)
-        program, lengths = self.program, rows["length"].astype(np.int64)
-        begin = np.cumsum(lengths) - lengths
-        place = np.repeat(rows["start"].astype(np.int64) - begin, lengths) + np.arange(
-            lengths.sum()
-        )
+    def _described(self, rows: Array, block_of: NDArray[np.int64]) -> Array:
+        """Return some rows of the program as plastic rows, without flags."""
+        program = self.program
+        table = np.zeros(len(rows), PLASTIC_ROW)
+        table["start"], table["length"] = rows["start"], rows["length"]
+        table["block"] = block_of[rows["block"]]
+        table["first"] = self._first_neuron(table, table["start"])
+        return table
+
+    def _first_neuron(self, table: Array, place: Array) -> NDArray[np.int64]:
+        """Return, for a synapse of each row, the neuron that its target counts from."""
+        program = self.program
+        cores = program.blocks[program.learning_blocks, 0]
         target = (program.synapses[place] & 0xFFFF).astype(np.int64)
-        target += np.repeat(program.shard_start[program.blocks[rows["block"], 0]], lengths)
-        post = program.source_neuron[target].astype(np.int64)
-        gap, repeat = np.zeros(len(post), bool), np.zeros(len(post), bool)
-        gap[1:], repeat[1:] = np.diff(post) != 1, np.diff(target) == 0
-        gap[begin[lengths > 0]] = repeat[begin[lengths > 0]] = False
-        flags = np.zeros(len(rows), np.uint32)
-        full = lengths > 0
-        flags[full] = np.where(np.logical_or.reduceat(gap, begin[full]), 0, CONSECUTIVE)
-        flags[full] |= np.where(np.logical_or.reduceat(repeat, begin[full]), REPEATED, 0).astype(
-            np.uint32
-        )
-        return flags
+        compartment = target + program.shard_start[cores[table["block"]]]
+        return program.source_neuron[compartment].astype(np.int64) - target
+
+    def _is_split(self, k: int) -> bool:
+        """Return whether the targets on one core come from several parts of a population."""
+        target = self.program.manifest["projections"][k]["target"]
+        mine = self.program.segments[:, 0] == self.program.population_index[target]
+        return len(np.unique(self.program.segments[mine, 3])) < mine.sum()
+
+    def _split(self, table: Array, pre: Array) -> tuple[Array, Array]:
+        """Return the rows cut where their targets go on in another part of the population, and their sources."""
+        lengths = table["length"].astype(np.int64)
+        row, place = np.repeat(np.arange(len(table)), lengths), _places(table)
+        first = self._first_neuron(table[row], place)
+        begins = np.ones(len(row), bool)
+        begins[1:] = (np.diff(row) != 0) | (np.diff(first) != 0)
+        begins = np.flatnonzero(begins)
+        cut = table[row[begins]]
+        cut["start"], cut["first"] = place[begins], first[begins]
+        cut["length"] = np.diff(begins, append=len(row))
+        return cut, pre[row[begins]]
+
+    def _flag(self, table: Array) -> None:
+        """Note of each row whether its targets are consecutive neurons, and whether one is there twice."""
+        n_before = np.cumsum(table["length"].astype(np.int64))
+        bounds = np.searchsorted(n_before, np.arange(0, n_before[-1:].sum() + FLAGGED, FLAGGED))
+        for begin, stop in pairwise(np.unique([0, *bounds, len(table)]).tolist()):
+            part = table[begin:stop]
+            row = np.repeat(np.arange(len(part)), part["length"])
+            gap = np.diff((self.program.synapses[_places(part)] & 0xFFFF).astype(np.int32))
+            gap[np.diff(row) != 0] = 1
+            part["flags"] = CONSECUTIVE
+            part["flags"][row[1:][gap != 1]] = 0
+            part["flags"][row[1:][gap == 0]] |= REPEATED
 
     def _tables(self, words: NDArray[np.int32]) -> dict[str, Array]:
         program = self.program
@@ -238,11 +266,7 @@ class Plastic:
         start, marks = self._marks()
         return {
             "packed": self.synapses,
-            "post_of": np.ascontiguousarray(
-                program.source_neuron[: max(1, program.n_compartments)]
-            ),
             "block_core": np.ascontiguousarray(np.append(cores, 0), np.int32),
-            "block_first": np.ascontiguousarray(np.append(program.shard_start[cores], 0), np.int32),
             "mark_start": start,
             "marks": marks,
             "supplies": self._supplies(),
@@ -299,6 +323,13 @@ def plastic_sizes(program: Program) -> dict[str, int]:
     plastic = Plastic.__new__(Plastic)
     plastic.lay_out(program)
     return {"plastic": len(plastic.words)} | {k: len(v) for k, v in plastic.state.items()}
+
+
+def _places(table: Array) -> NDArray[np.int64]:
+    """Return the place of each synapse of some rows."""
+    lengths = table["length"].astype(np.int64)
+    begin = np.cumsum(lengths) - lengths
+    return np.repeat(table["start"].astype(np.int64) - begin, lengths) + np.arange(lengths.sum())
 
 
 def _stride(n_post: int) -> int:

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PLASTIC_ROW: np.dtype[Any]
-"""start, length, block, flags (1: consecutive targets, 2: a target more than once)."""
+"""start, length, block, first, flags (1: consecutive targets, 2: a target more than once)."""
 TERM: np.dtype[Any]
 OPERAND: np.dtype[Any]
 TRACE_KIND: np.dtype[Any]

@@ -13,6 +13,7 @@ cdef struct PlasticRow:            # plastic synapses of one source on one core
     uint32_t start
     uint16_t length
     uint16_t block                 # learning block: counts the visits of one rule on one core
+    int32_t first                  # the neuron that a synapse's target counts from
     uint32_t flags                 # 1: targets are consecutive; 2: some target stands there more than once
 
 cdef struct LearningTerm:
@@ -100,7 +101,5 @@ cdef struct Plasticity:
     int32_t n_supplies
     const int32_t *words
     uint32_t *packed               # the synapses
-    const int32_t *post_of         # of each compartment: its number in its population
     const int32_t *block_core      # of each learning block
-    const int32_t *block_first     # of each learning block: the compartment its targets count from
     uint32_t[2] seed

@@ -51,7 +51,7 @@ void update(
     }
 }
 
-typedef struct { uint32_t start, pre, core; uint16_t length; uint8_t x1, fired; } visit_t;
+typedef struct { uint32_t start, pre; int32_t first; uint16_t length; uint8_t x1, fired; } visit_t;
 
 static inline uint32_t keyed(uint32_t x, uint32_t k0, uint32_t k1) {
     x += k0;
@@ -76,14 +76,14 @@ static inline uint32_t learned(uint32_t word, int32_t x1, int32_t y0, int32_t y1
 
 /* Visit targets that are anywhere: look their values up, then work on whole vectors. */
 static void visit(
-    uint32_t *restrict word, int n, const int32_t *restrict post, const uint8_t *restrict y0,
-    const uint8_t *restrict y1, int32_t x1, int32_t x0, uint32_t k0, uint32_t k1, int is_random
+    uint32_t *restrict word, int n, int32_t first, const uint8_t *restrict y0, const uint8_t *restrict y1,
+    int32_t x1, int32_t x0, uint32_t k0, uint32_t k1, int is_random
 ) {
     int32_t id[CHUNK], own0[CHUNK], own1[CHUNK];
     uint32_t now[CHUNK];
     n = n < CHUNK ? n : CHUNK;
     for (int k = 0; k < n; k++) {
-        int32_t i = post[word[k] & 0xFFFF];
+        int32_t i = first + (int32_t)(word[k] & 0xFFFF);
         id[k] = i;
         own0[k] = y0[i];
         own1[k] = y1[i];
@@ -95,8 +95,8 @@ static void visit(
 
 /* Visit rows; `consecutive`: the targets of a row are consecutive neurons. Rounds down without `key`. */
 int64_t learn(
-    const visit_t *rows, int64_t n_rows, uint32_t *restrict packed, const int32_t *restrict post_of,
-    const uint8_t *restrict y0, const uint8_t *restrict y1, const uint32_t *key, int consecutive
+    const visit_t *rows, int64_t n_rows, uint32_t *restrict packed, const uint8_t *restrict y0,
+    const uint8_t *restrict y1, const uint32_t *key, int consecutive
 ) {
     int64_t n_visits = 0;
     for (int64_t r = 0; r < n_rows; r++) {
@@ -106,12 +106,11 @@ int64_t learn(
             __builtin_prefetch(packed + next->start + next->length - 1, 1);
         }
         uint32_t *word = packed + rows[r].start;
-        const int32_t *post = post_of + rows[r].core;
         int32_t x1 = rows[r].x1, x0 = rows[r].fired, n = rows[r].length;
         uint32_t k0 = key ? keyed(rows[r].pre, key[0], key[1]) : 0, k1 = key ? keyed(rows[r].pre, key[2], key[3]) : 0;
         n_visits += n;
         if (consecutive) {
-            int32_t first = post[word[0] & 0xFFFF];
+            int32_t first = rows[r].first + (int32_t)(word[0] & 0xFFFF);
             const uint8_t *own0 = y0 + first, *own1 = y1 + first;
             if (key)
                 for (int k = 0; k < n; k++)
@@ -120,7 +119,7 @@ int64_t learn(
                 for (int k = 0; k < n; k++) word[k] = learned(word[k], x1, own0[k], own1[k], x0, ~0u);
         } else
             for (int k = 0; k < n; k += CHUNK)
-                visit(word + k, n - k, post, y0, y1, x1, x0, k0, k1, key != 0);
+                visit(word + k, n - k, rows[r].first, y0, y1, x1, x0, k0, k1, key != 0);
     }
     return n_visits;
 }

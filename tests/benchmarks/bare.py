@@ -14,7 +14,7 @@ from emulator.streams import SYNAPSES, philox4x32
 
 SOURCE = Path(__file__).with_name("bare.c")
 VISIT = np.dtype(
-    [("start", "u4"), ("pre", "u4"), ("core", "u4"), ("length", "u2"), ("x1", "u1"), ("fired", "u1")]
+    [("start", "u4"), ("pre", "u4"), ("first", "i4"), ("length", "u2"), ("x1", "u1"), ("fired", "u1")]
 )
 CONSECUTIVE, STOCHASTIC = 1, 2
 LIF_TABLES = ("u_retain", "v_retain", "bias", "threshold", "refractory")
@@ -129,7 +129,7 @@ class BareLearning:
         rows = rule["rows"][np.arange(n_rows.sum()) + np.repeat(first - before, n_rows)]
         visits = np.zeros(len(rows), VISIT)
         visits["start"], visits["length"] = rows["start"], rows["length"]
-        visits["core"] = self.tables["block_first"][rows["block"]]
+        visits["first"] = rows["first"]
         for name, values in (("pre", pre), ("x1", x1[pre]), ("fired", x0[pre])):
             visits[name] = np.repeat(values, n_rows)
         counter = np.array([step, rule["number"], SYNAPSES, 0], np.uint32)
@@ -140,7 +140,7 @@ class BareLearning:
         """Return the seconds of all steps noted, and the synapses visited."""
         seconds, n_visits = 0.0, 0
         for visits, y0, y1, key in self._steps:
-            listed, *others = _pointers(visits, self.synapses, self.tables["post_of"], y0, y1)
+            listed, *others = _pointers(visits, self.synapses, y0, y1)
             key_at = None if key is None else ctypes.c_void_p(key.ctypes.data)
             began = thread_time()
             n_visits += self.library.learn(

@@ -60,7 +60,7 @@ def bytes_a_synapse(engine) -> float:
     """Return the bytes of everything that learning and delivery keep, for each plastic synapse."""
     tables, plastic = engine.tables, engine.plastic
     arrays = [tables[name] for name in ("synapses", "rows", "row_start", "blocks")]
-    arrays += [plastic.tables[name] for name in ("post_of", "block_core", "mark_start", "marks")]
+    arrays += [plastic.tables[name] for name in ("block_core", "mark_start", "marks")]
     for rule in plastic.rules:
         arrays += [value for value in rule.values() if isinstance(value, np.ndarray)]
     return sum(array.nbytes for array in arrays) / len(tables["synapses"])
