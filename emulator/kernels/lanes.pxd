@@ -25,7 +25,7 @@ cdef extern from *:
         for (int64_t i = 0; i < WHOLE(n); i++) x[i] = column[i];
     }
     KERNEL void scale_bits(factor_t x, column_t column, int64_t n, int32_t value) {
-        for (int64_t i = 0; i < WHOLE(n); i++) x[i] = (int16_t)-column[i] & (int16_t)value;
+        for (int64_t i = 0; i < WHOLE(n); i++) x[i] = (int16_t)((uint16_t)column[i] * (uint16_t)value);
     }
     KERNEL void is_set(factor_t x, column_t column, int64_t n) {
         for (int64_t i = 0; i < WHOLE(n); i++) x[i] = column[i] != 0;
