@@ -13,8 +13,8 @@ import numpy as np
 
 from emulator.kernels.hashing cimport keyed_hash, philox_words
 from emulator.kernels.lanes cimport (
-    PREFETCH, adjust, delays_of, hash_lanes, hash_run, is_set, load_delays, load_tags, load_weights, mac, mac0, mac1,
-    mac2, multiply, put_delays, put_tags, put_weights, scale_bits, start, weights_of, widen,
+    PREFETCH, adjust, delays_of, hash_lanes, hash_run, is_set, learn1, learn2, load_delays, load_tags, load_weights, mac, mac0,
+    mac1, mac2, multiply, put_delays, put_tags, put_weights, range_t, scale_bits, scale_t, start, weights_of, widen,
 )
 from emulator.kernels.plasticity cimport (
     PIECE, LearningOperand, LearningTerm, Mark, PlasticRow, PlasticRule, Plasticity, Supply, TraceKind,
@@ -68,7 +68,8 @@ cdef struct Visit:                 # of the rows of one rule
     int64_t pre
     int32_t n_acting
     int32_t[64] acting
-    int32_t[64] coefficient
+    scale_t[64] scale
+    bint is_simple                 # weights only, and one or two products of one lane each
     uint32_t needed                # bit mask of operands
     int32_t targets                # bit mask
     bint gated                     # all products wait for spikes of the target, of which there are few
@@ -218,6 +219,7 @@ cdef void take_source(Visit *v, int64_t pre) noexcept nogil:
     v.pre, v.n_acting, v.needed = pre, 0, 0
     v.targets = 0 if rule.keeps else rule.targets
     v.gated = rule.keeps
+    v.is_simple = True
     for t in range(v.n_products):
         product = &v.products[t]
         if rule.keeps and not acts(rule, product.term, pre):
@@ -231,8 +233,11 @@ cdef void take_source(Visit *v, int64_t pre) noexcept nogil:
             v.needed |= <uint32_t>1 << product.lanes[j]
         v.targets |= 1 << product.term.target
         v.gated &= v.few_fired and product.term.gate == GATE_Y0
-        v.acting[v.n_acting], v.coefficient[v.n_acting] = t, coefficient
+        v.acting[v.n_acting] = t
+        v.scale[v.n_acting] = scale_t(coefficient, product.term.down, product.term.up)
         v.n_acting += 1
+        v.is_simple &= product.n_lanes == 1
+    v.is_simple &= v.targets == 1 and 1 <= v.n_acting <= 2
     if rule.rounding == STOCHASTIC:
         v.k0 = keyed_hash(<uint32_t>pre, v.key[0], v.key[1])
         v.k1 = keyed_hash(<uint32_t>pre, v.key[2], v.key[3])
@@ -259,7 +264,7 @@ cdef void visit_rule(
         return
     for i in range(n_workers):
         n_fired += rule.n_fired[i]
-    v.few_fired = 8 * n_fired <= rule.n_post
+    v.few_fired = 16 * n_fired <= rule.n_post
     philox_words(v.key, <uint32_t>step, <uint32_t>rule.number, SYNAPSE_STREAM, 0, p.seed)
     pre = next_live(rule, 0) if skips else 0
     while pre < rule.n_pre:
@@ -328,12 +333,16 @@ cdef inline int32_t pick(
     Visit *v, const uint32_t *word, int32_t first, const uint8_t *when, int32_t length, int32_t *k
 ) noexcept nogil:
     """List the synapses of a row whose target fired, or all, from k on, as far as a piece holds."""
-    cdef int32_t n = 0, i, everywhere = not v.gated
-    cdef int32_t at = k[0]
+    cdef int32_t n = 0, i, at = k[0]
+    if not v.gated:
+        n = min(<int32_t>PIECE, length - at)
+        for i in range(n):
+            v.at[i], v.index[i] = at + i, first + <int32_t>(word[at + i] & 0xFFFF)
+        at += n
     while at < length and n < PIECE:
         i = first + <int32_t>(word[at] & 0xFFFF)
         v.at[n], v.index[n] = at, i
-        n += everywhere | (when[i] != 0)
+        n += when[i] != 0
         at += 1
     k[0] = at
     return n
@@ -372,8 +381,11 @@ cdef void visit_picked(Visit *v, const PlasticRow *row) noexcept nogil:
             n = pick(v, word, row.first, when, row.length, &k)
         if n == 0:
             return
-        for j in range(n):
-            v.word[j] = <int32_t>word[v.at[j]]
+        if v.gated:
+            for j in range(n):
+                v.word[j] = <int32_t>word[v.at[j]]
+        else:
+            memcpy(v.word, word + v.at[0], n * sizeof(int32_t))
         if tag != NULL:
             for j in range(n):
                 v.tag[j] = tag[v.at[j]]
@@ -386,8 +398,11 @@ cdef void visit_picked(Visit *v, const PlasticRow *row) noexcept nogil:
             else:
                 hash_lanes(v.random, v.index, n, v.k0, v.k1)
         work(v, v.word, v.tag, (n + 15) & ~15)
-        for j in range(n):
-            word[v.at[j]] = <uint32_t>v.word[j]
+        if v.gated:
+            for j in range(n):
+                word[v.at[j]] = <uint32_t>v.word[j]
+        else:
+            memcpy(word + v.at[0], v.word, n * sizeof(int32_t))
         if rule.targets & 4:
             for j in range(n):
                 tag[v.at[j]] = v.tag[j]
@@ -484,6 +499,19 @@ cdef void work(Visit *v, int32_t *word, int16_t *tag, int64_t n) noexcept nogil:
     cdef const int32_t *random = v.random if rule.rounding == STOCHASTIC else NULL
     cdef int32_t least = 65 if rule.rounding == NEAREST else 128
     cdef int32_t target, i
+    cdef range_t range_of_weights
+    cdef const int16_t *f
+    if v.is_simple:
+        range_of_weights = range_t(rule.accumulator_low, rule.accumulator_high, rule.low[0], rule.high[0], least)
+        f = v.lanes[v.products[v.acting[0]].lanes[0]]
+        if v.n_acting == 1:
+            learn1(word, random, n, &range_of_weights, f, &v.scale[0])
+        else:
+            learn2(
+                word, random, n, &range_of_weights, f, &v.scale[0], v.lanes[v.products[v.acting[1]].lanes[0]],
+                &v.scale[1],
+            )
+        return
     for target in range(3):
         if not v.targets >> target & 1:
             continue
@@ -495,7 +523,7 @@ cdef void work(Visit *v, int32_t *word, int16_t *tag, int64_t n) noexcept nogil:
             load_tags(v.sum, tag, n)
         for i in range(v.n_acting):
             if v.products[v.acting[i]].term.target == target:
-                add_product(v, &v.products[v.acting[i]], v.coefficient[i], n)
+                add_product(v, &v.products[v.acting[i]], &v.scale[i], n)
         if target == 0:
             put_weights(word, v.sum, random, n, 25, least, rule.low[0], rule.high[0])
         elif target == 1:
@@ -504,9 +532,9 @@ cdef void work(Visit *v, int32_t *word, int16_t *tag, int64_t n) noexcept nogil:
             put_tags(tag, v.sum, random, n, 11, least, rule.low[2], rule.high[2])
 
 
-cdef inline void add_product(Visit *v, const Product *product, int32_t m, int64_t n) noexcept nogil:
+cdef inline void add_product(Visit *v, const Product *product, const scale_t *scale, int64_t n) noexcept nogil:
     cdef int32_t low = v.rule.accumulator_low, high = v.rule.accumulator_high
-    cdef int32_t down = product.term.down, up = product.term.up, j
+    cdef int32_t m = scale.m, down = scale.down, up = scale.up, j
     if product.n_lanes == 0:
         mac0(v.sum, n, m, down, up, low, high)
     elif product.n_lanes == 1:

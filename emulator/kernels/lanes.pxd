@@ -57,7 +57,8 @@ cdef extern from *:
         for (int64_t i = 0; i < WHOLE(n); i++) x[i] = (int32_t)keyed_hash((uint32_t)id[i], k0, k1);
     }
     KERNEL void hash_run(lanes_t x, int64_t n, uint32_t first, uint32_t k0, uint32_t k1) {
-        for (int64_t i = 0; i < WHOLE(n); i++) x[i] = (int32_t)keyed_hash(first + (uint32_t)i, k0, k1);
+        uint32_t whole = (uint32_t)WHOLE(n);  /* vectors of 32-bit counters */
+        for (uint32_t i = 0; i < whole; i++) x[i] = (int32_t)keyed_hash(first + i, k0, k1);
     }
     #define SUM(product) \\
         for (int64_t i = 0; i < WHOLE(n); i++) { \\
@@ -101,6 +102,36 @@ cdef extern from *:
                 put; \\
             } \\
         }
+    /* All in one pass, for the most common rules: weights plus one or two products of one factor each. */
+    typedef struct { int32_t m, down, up; } scale_t;
+    typedef struct { int32_t sum_low, sum_high, low, high, least; } range_t;
+    #define ADD(f, s) \\
+        y = (int32_t)((uint32_t)((f) * s##m >> s##down) << s##up); \\
+        CLIP(y, sum_low, sum_high); \\
+        a += y; \\
+        CLIP(a, sum_low, sum_high);
+    #define EACH(sums, up) \\
+        for (int64_t i = 0; i < n; i++) { \\
+            int32_t y, a = (word[i] >> 23) * 128; \\
+            sums \\
+            a = (a >> 7) + (up); \\
+            CLIP(a, low, high); \\
+            word[i] = (int32_t)(((uint32_t)word[i] & 0x007FFFFFu) | (uint32_t)a << 23); \\
+        }
+    #define SCALE(s) int32_t s##m = s->m, s##down = s->down, s##up = s->up;
+    #define LEARN(sums) \\
+        int32_t sum_low = r->sum_low, sum_high = r->sum_high, low = r->low, high = r->high, least = r->least; \\
+        if (random) EACH(sums, (int32_t)((uint32_t)random[i] >> 25) < (a & 127)) else EACH(sums, (a & 127) >= least)
+    KERNEL void learn1(lanes_t word, in_t random, int64_t n, const range_t *r, of_t f, const scale_t *s) {
+        SCALE(s)
+        LEARN(ADD(f[i], s))
+    }
+    KERNEL void learn2(lanes_t word, in_t random, int64_t n, const range_t *r, of_t f, const scale_t *s, of_t g,
+                       const scale_t *t) {
+        SCALE(s)
+        SCALE(t)
+        LEARN(ADD(f[i], s) ADD(g[i], t))
+    }
     KERNEL void put_weights(lanes_t word, in_t a, in_t random, int64_t n, int32_t shift, int32_t least, int32_t low,
                             int32_t high) {
         ROUNDED(word[i] = (int32_t)(((uint32_t)word[i] & 0x007FFFFFu) | (uint32_t)y << 23))
@@ -137,6 +168,23 @@ cdef extern from *:
     void mac(int32_t *a, const int32_t *p, int64_t n, int32_t down, int32_t up, int32_t low, int32_t high) nogil
     void start(int32_t *p, const int16_t *f, int64_t n, int32_t m) nogil
     void multiply(int32_t *p, const int16_t *f, int64_t n) nogil
+    ctypedef struct scale_t:
+        int32_t m
+        int32_t down
+        int32_t up
+    ctypedef struct range_t:
+        int32_t sum_low
+        int32_t sum_high
+        int32_t low
+        int32_t high
+        int32_t least
+    void learn1(
+        int32_t *word, const int32_t *random, int64_t n, const range_t *r, const int16_t *f, const scale_t *s
+    ) nogil
+    void learn2(
+        int32_t *word, const int32_t *random, int64_t n, const range_t *r, const int16_t *f, const scale_t *s,
+        const int16_t *g, const scale_t *t,
+    ) nogil
     void put_weights(
         int32_t *word, const int32_t *a, const int32_t *random, int64_t n, int32_t shift, int32_t least, int32_t low,
         int32_t high,
