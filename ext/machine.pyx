@@ -339,10 +339,8 @@ cdef class Machine(Phases):
                     self.learning_ns -= worked_ns()
                 follow(self.plastic, self.step + t, k, self.n_workers)
                 meet(&self.meeting, self.n_workers)
-                visit(
-                    self.plastic, self.step + t, self.n_workers, self.workers[k].first_core,
-                    self.workers[k].stop_core, &self.active[t, self.segments.shape[0]],
-                )
+                visit(self.plastic, self.step + t, self.n_workers, self.workers[k].first_core,
+                      self.workers[k].stop_core, &self.active[t, self.segments.shape[0]])
                 if k == 0 and self.clocked:
                     self.learning_ns += worked_ns()
                 if self.managed and self.call(k, t, POST_LEARNING):

@@ -177,10 +177,8 @@ class Plastic:
             "rewards": self.state["rewards"][places["rewards"]],
         }
 
-    def _keeps(
-        self, k: int, limits: list[tuple[int, int]], accumulator: tuple[int, int]
-    ) -> bool:
-        """Return whether products of zero change no value: all are within their limits, and these in the accumulator."""
+    def _keeps(self, k: int, limits: list[tuple[int, int]], accumulator: tuple[int, int]) -> bool:
+        """Return whether products of zero change nothing: all is within its limits, these in the accumulator."""
         first, stop = self._spans[k]
         words = self.program.synapses[first:stop].view(np.int32)
         starts = words >> 23, words >> 16 & 63, np.zeros(1, np.int32)
@@ -213,7 +211,6 @@ class Plastic:
 
     def _described(self, rows: Array, block_of: NDArray[np.int64]) -> Array:
         """Return some rows of the program as plastic rows, without flags."""
-        program = self.program
         table = np.zeros(len(rows), PLASTIC_ROW)
         table["start"], table["length"] = rows["start"], rows["length"]
         table["block"] = block_of[rows["block"]]
@@ -226,13 +223,14 @@ class Plastic:
         cores = program.blocks[program.learning_blocks, 0]
         target = (program.synapses[place] & 0xFFFF).astype(np.int64)
         compartment = target + program.shard_start[cores[table["block"]]]
-        return program.source_neuron[compartment].astype(np.int64) - target
+        first: NDArray[np.int64] = program.source_neuron[compartment].astype(np.int64) - target
+        return first
 
     def _is_split(self, k: int) -> bool:
         """Return whether the targets on one core come from several parts of a population."""
         target = self.program.manifest["projections"][k]["target"]
         mine = self.program.segments[:, 0] == self.program.population_index[target]
-        return len(np.unique(self.program.segments[mine, 3])) < mine.sum()
+        return len(np.unique(self.program.segments[mine, 3])) < int(mine.sum())
 
     def _split(self, table: Array, pre: Array) -> tuple[Array, Array]:
         """Return the rows cut where their targets go on in another part of the population, and their sources."""

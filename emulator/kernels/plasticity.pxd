@@ -9,6 +9,14 @@ cdef enum:
     MOST_FACTORS = 8
     N_SHARED = 12                  # r0, r1, u0 to u9
 
+cdef enum:                         # where an operand comes from, as emulator.learning.Source
+    PRE_AT_PRE, PRE_AT_POST, PRE_AT_END, POST_AT_PRE, POST_AT_POST, POST_AT_END
+    WEIGHT, DELAY, TAG, SHARED, PRE_FIRED, POST_FIRED
+
+cdef enum:                         # roundings; 0 is down
+    NEAREST = 1
+    STOCHASTIC = 2
+
 cdef struct PlasticRow:            # plastic synapses of one source on one core
     uint32_t start
     uint16_t length

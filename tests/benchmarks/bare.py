@@ -14,7 +14,14 @@ from emulator.streams import SYNAPSES, philox4x32
 
 SOURCE = Path(__file__).with_name("bare.c")
 VISIT = np.dtype(
-    [("start", "u4"), ("pre", "u4"), ("first", "i4"), ("length", "u2"), ("x1", "u1"), ("fired", "u1")]
+    [
+        ("start", "u4"),
+        ("pre", "u4"),
+        ("first", "i4"),
+        ("length", "u2"),
+        ("x1", "u1"),
+        ("fired", "u1"),
+    ]
 )
 CONSECUTIVE, STOCHASTIC = 1, 2
 LIF_TABLES = ("u_retain", "v_retain", "bias", "threshold", "refractory")

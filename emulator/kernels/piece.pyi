@@ -1,0 +1,1 @@
+"""A piece of a plastic row: used by other kernels only."""
