@@ -4,7 +4,7 @@ Semantics: docs/learning.md. Oracle: tests/oracle/learning.py. Within an epoch o
 kept: earlier ones are added to the trace at once. At the epoch's end the trace is followed step by step.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from emulator.kernels.hashing cimport keyed_hash, philox_words
@@ -143,6 +143,12 @@ cdef void follow(Plasticity *p, int64_t step, int worker, int n_workers) noexcep
         )
 
 
+cdef inline uint64_t eight(const uint8_t *values) noexcept nogil:
+    cdef uint64_t found
+    memcpy(&found, values, 8)
+    return found
+
+
 cdef void follow_pre(PlasticRule *rule, const uint32_t *keys, int64_t first, int64_t stop) noexcept nogil:
     cdef int64_t i, n = rule.n_pre
     cdef int32_t q, s, z, ever, epoch = rule.epoch
@@ -154,9 +160,14 @@ cdef void follow_pre(PlasticRule *rule, const uint32_t *keys, int64_t first, int
     cdef uint8_t *path
     cdef const TraceKind *kind
     cdef uint32_t bits
-    for i in range(first, stop):
-        seen[i] = when[i]
-        live[i] = 0
+    memcpy(seen + first, when + first, stop - first)
+    memset(live + first, 0, stop - first)
+    i = first - 1
+    while i + 1 < stop:
+        i += 1
+        if i + 8 <= stop and not eight(x1 + i) | eight(x2 + i) | eight(when + i):
+            i += 7                 # most sources are silent
+            continue
         if not (x1[i] | x2[i] | when[i]):
             continue
         when[i] = 0
@@ -199,7 +210,15 @@ cdef int32_t follow_post(PlasticRule *rule, const uint32_t *keys, int64_t first,
         values = rule.post + q * n
         if kind.kept == 0:
             continue
-        for i in range(first, stop):
+        i = first - 1
+        while i + 1 < stop:
+            i += 1
+            if kind.kept == 1 and i + 8 <= stop and not eight(values + i) | eight(seen + i):
+                memset(rule.own + q * stride + i, 0, 8)
+                for s in range(1, epoch + 1):
+                    memset(plane + s * stride + i, 0, 8)
+                i += 7
+                continue
             if kind.kept == 2:
                 rule.own[q * stride + i] = plane[seen[i] * stride + i] if seen[i] else 0
                 continue
