@@ -411,12 +411,11 @@ cdef class Machine(Phases):
             if self.n_now[parity]:
                 mark(self.plastic, self.now_source[parity], self.n_now[parity], self.step + t)
 
-    cdef int _overflowed(self) noexcept nogil:
+    cdef bint _overflowed(self) noexcept nogil:
         cdef int k
         for k in range(self.n_workers):
             if self.workers[k].overflow_segment >= 0:
-                return 1
-        return 0
+                return True
 
     cdef int64_t _count(self, int parity) noexcept nogil:
         cdef int k
