@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from emulator.compiler import compile_network
     from emulator.emulator import Emulator, resume_run
     from emulator.errors import EmulatorError
-    from emulator.learning import Rule, Trace
+    from emulator.learning import Memristor, Rule, Trace
     from emulator.mapping import Mapping
     from emulator.network import Network
     from emulator.observe.run import Run
@@ -22,6 +22,7 @@ __all__ = [
     "Emulator",
     "EmulatorError",
     "Mapping",
+    "Memristor",
     "Network",
     "Program",
     "Rule",
@@ -36,6 +37,7 @@ _HOMES = {
     "Emulator": "emulator",
     "EmulatorError": "errors",
     "Mapping": "mapping",
+    "Memristor": "learning",
     "Network": "network",
     "Program": "program",
     "Rule": "learning",

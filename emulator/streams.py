@@ -22,6 +22,8 @@ TRACES: Final = 3
 for traces of the target."""
 SYNAPSES: Final = 4
 """Stream of the keys with which plastic synapses are rounded, `ext/learning.pyx`; the id is the projection's number."""
+DEVICES: Final = 5
+"""Stream of the keys of memristive devices (draw 0) and of what their pulses deviate (draw 1), `ext/devices.pyx`."""
 
 _MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], np.uint64)
 _WEYL = (0x9E3779B9, 0xBB67AE85)

@@ -10,6 +10,7 @@ from libc.string cimport memcpy
 
 import numpy as np
 
+from emulator.kernels.devices cimport Devices, cycle_key
 from emulator.kernels.hashing cimport keyed_hash, philox_words
 from emulator.kernels.lanes cimport PREFETCH, hash_lanes, hash_run, scale_t
 from emulator.kernels.piece cimport QUEUE, Product, Visit, look_up, work
@@ -186,7 +187,7 @@ cdef void take_source(Visit *v, int64_t pre) noexcept nogil:
         v.scale[v.n_acting] = scale_t(coefficient, product.term.down, product.term.up)
         v.n_acting += 1
         v.is_simple &= product.n_lanes == 1
-    v.is_simple &= v.targets == 1 and 1 <= v.n_acting <= 2
+    v.is_simple &= v.targets == 1 and 1 <= v.n_acting <= 2 and v.rule.devices == NULL
     if rule.rounding == STOCHASTIC:
         v.k0 = keyed_hash(<uint32_t>pre, v.key[0], v.key[1])
         v.k1 = keyed_hash(<uint32_t>pre, v.key[2], v.key[3])
@@ -215,6 +216,8 @@ cdef void visit_rule(
         n_fired += rule.n_fired[i]
     v.few_fired = 16 * n_fired <= rule.n_post
     philox_words(v.key, <uint32_t>step, <uint32_t>rule.number, SYNAPSE_STREAM, 0, p.seed)
+    if rule.devices != NULL:
+        cycle_key(rule.devices, step, p.seed, v.cycle)
     pre = next_live(rule, 0) if skips else 0
     while pre < rule.n_pre:
         n = 0
@@ -256,7 +259,7 @@ cdef void visit_next(Visit *v) noexcept nogil:
         take_source(v, pre)
     if v.n_acting == 0 or row.length == 0:
         return
-    if v.gated or not row.flags & CONSECUTIVE:
+    if v.gated or not row.flags & CONSECUTIVE or v.rule.devices != NULL:
         visit_picked(v, row)
     else:
         visit_run(v, row)
@@ -324,7 +327,7 @@ cdef void visit_picked(Visit *v, const PlasticRow *row) noexcept nogil:
     cdef int16_t *tag = NULL if rule.tags == NULL else rule.tags + (row.start - rule.first_synapse)
     cdef int32_t k = 0, j, n
     while k < row.length:
-        if row.flags & CONSECUTIVE:
+        if v.gated and row.flags & CONSECUTIVE:
             n = pick_fired(v, when, row.first + <int32_t>(word[0] & 0xFFFF), row.length, &k)
         else:
             n = pick(v, word, row.first, when, row.length, &k)
@@ -339,13 +342,12 @@ cdef void visit_picked(Visit *v, const PlasticRow *row) noexcept nogil:
             for j in range(n):
                 v.tag[j] = tag[v.at[j]]
         look_up(v, v.word, v.tag, n, 0, v.index)
+        memcpy(v.id, v.index, n * sizeof(int32_t))
+        if row.flags & REPEATED:       # the same target again: another number for each
+            for j in range(n):
+                v.id[j] += <int32_t>(ordinal_of(word, v.at[j]) * <uint32_t>0x9E3779B9)
         if rule.rounding == STOCHASTIC:
-            if row.flags & REPEATED:   # the same target again: another number for each
-                for j in range(n):
-                    v.id[j] = v.index[j] + <int32_t>(ordinal_of(word, v.at[j]) * <uint32_t>0x9E3779B9)
-                hash_lanes(v.random, v.id, n, v.k0, v.k1)
-            else:
-                hash_lanes(v.random, v.index, n, v.k0, v.k1)
+            hash_lanes(v.random, v.id, n, v.k0, v.k1)
         work(v, v.word, v.tag, (n + 15) & ~15)
         if v.gated:
             for j in range(n):
@@ -391,6 +393,8 @@ cdef void fill_rule(PlasticRule *rule, dict given) except *:
     rule.first_row, rule.rows = &first_row[0], (&rows[0] if rows.shape[0] else NULL)
     rule.first_synapse, rule.tags = given["first_synapse"], (&tags[0] if tags.shape[0] else NULL)
     rule.rewards = &rewards[0]
+    cdef Devices devices = given["devices"]
+    rule.devices = &devices.kind if devices is not None else NULL
 
 
 cdef class Learning:

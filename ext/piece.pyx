@@ -4,8 +4,9 @@ The most common rules, weights plus one or two products of one factor each, are 
 """
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
+from emulator.kernels.devices cimport respond
 from emulator.kernels.lanes cimport (
     adjust, delays_of, is_set, learn1, learn2, load_delays, load_tags, load_weights, mac, mac0, mac1, mac2, multiply,
     put_delays, put_tags, put_weights, range_t, scale_bits, scale_t, start, weights_of, widen,
@@ -114,7 +115,9 @@ cdef void work(Visit *v, int32_t *word, int16_t *tag, int64_t n) noexcept nogil:
     for target in range(3):
         if not v.targets >> target & 1:
             continue
-        if target == 0:
+        if target == 0 and rule.devices != NULL:
+            memset(v.sum, 0, n * sizeof(int32_t))  # only the pulse is added up
+        elif target == 0:
             load_weights(v.sum, word, n)
         elif target == 1:
             load_delays(v.sum, word, n)
@@ -123,6 +126,8 @@ cdef void work(Visit *v, int32_t *word, int16_t *tag, int64_t n) noexcept nogil:
         for i in range(v.n_acting):
             if v.products[v.acting[i]].term.target == target:
                 add_product(v, &v.products[v.acting[i]], &v.scale[i], n)
+        if target == 0 and rule.devices != NULL:
+            respond(rule.devices, v.cycle, <uint32_t>v.pre, v.id, n, word, v.sum)
         if target == 0:
             put_weights(word, v.sum, random, n, 25, least, rule.low[0], rule.high[0])
         elif target == 1:

@@ -1,9 +1,14 @@
 """What projections that learn ask of a chip, and the compartments that stand for clamped inputs."""
 
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from emulator.chip import Chip
 from emulator.errors import NetworkError
+from emulator.kernels.devices import Devices
 from emulator.mapping import Segment
 from emulator.network import Network, Population, Projection
 from emulator.program.fit import rule_mistakes
@@ -67,7 +72,54 @@ def _mistakes(projection: Projection, chip: Chip) -> list[str]:
         mistakes.append(
             f"weights are {values.min()} to {values.max()}; chip '{chip.name}' lets them learn from {low} to {high}"
         )
-    return mistakes + _supply_mistakes(projection, chip)
+    return mistakes + _device_mistakes(projection, chip) + _supply_mistakes(projection, chip)
+
+
+def _device_mistakes(projection: Projection, chip: Chip) -> list[str]:
+    assert projection.learning is not None
+    device, mode = projection.learning.device, projection.sign_mode
+    if device is None:
+        return []
+    low, high = chip.learning.weight_limits(mode)
+    mistakes = []
+    if not low <= device.minimum < device.maximum <= high:
+        mistakes.append(
+            f"its devices hold {device.minimum} to {device.maximum}; sign_mode '{mode}' of chip '{chip.name}' allows "
+            f"{low} to {high}"
+        )
+    if projection.is_real:
+        mistakes.append(
+            "its weights are real numbers, and the range of its devices is in mantissas: give whole numbers"
+        )
+    return mistakes
+
+
+def programmed(
+    projection: Projection, number: int, mantissas: NDArray[np.int16], chip: Chip
+) -> tuple[NDArray[np.int16], int]:
+    """Return the weights that the devices of a projection hold when they should hold these, and how many differ."""
+    rule = projection.learning
+    if rule is None or rule.device is None or not len(mantissas):
+        return mantissas, 0
+    devices = Devices(
+        rule.device.registers(number, chip.learning.weight_limits(projection.sign_mode))
+    )
+    pre, post = (np.ascontiguousarray(end, np.int32) for end in (projection.pre, projection.post))
+    low, high, _, _, stuck = devices.settings(pre, post, _repeats(pre, post))
+    held = np.clip(mantissas, low, high)
+    held = np.select([stuck == 1, stuck == 2], [low, high], held).astype(np.int16)
+    return held, int(np.count_nonzero(held != mantissas))
+
+
+def _repeats(pre: NDArray[Any], post: NDArray[Any]) -> NDArray[np.int32]:
+    """Return how many synapses that join the same two neurons stand before each."""
+    key = pre.astype(np.int64) << 32 | post
+    order = np.argsort(key, kind="stable")
+    place = np.arange(len(key))
+    new = np.append(True, np.diff(key[order]) != 0)
+    repeats = np.empty(len(key), np.int32)
+    repeats[order] = place - np.maximum.accumulate(np.where(new, place, 0))
+    return repeats
 
 
 def _supply_mistakes(projection: Projection, chip: Chip) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
-from emulator.compiler.plastic import learning_mistakes
+from emulator.compiler.plastic import learning_mistakes, programmed
 from emulator.compiler.weights import UNIT, chip_weights, mantissa_limit, weight_step
 from emulator.compiler.words import Cells, bound_model, model_mistakes, payload_mistakes, words_of
 from emulator.errors import NetworkError
@@ -67,7 +67,15 @@ def quantise(network: Network, chip: Chip) -> Quantised:
                 f"projection '{projection.name}': {report['n_beyond']} weights act as {-(2**21)}; the policy 'brian' "
                 f"would stop at {-(2**21) + UNIT}, which no mantissa at weight_exp {exponent} can say"
             )
-        result.mantissas.append(mantissas)
+        held, n_changed = mantissas, 0
+        if not mistakes:
+            held, n_changed = programmed(projection, len(result.mantissas), mantissas, chip)
+        if n_changed:
+            result.warnings.append(
+                f"projection '{projection.name}': {n_changed} of {len(held)} initial weights are not what their "
+                "devices can hold, and were changed"
+            )
+        result.mantissas.append(held)
         # A graded spike's weight keeps its bits: its product with the payload is what is scaled.
         # A plastic weight keeps its bits while it learns.
         least = -6 if _keeps_bits(projection) else 0

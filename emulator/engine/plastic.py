@@ -8,8 +8,17 @@ from numpy.typing import NDArray
 
 from emulator.chip import Chip
 from emulator.engine.layout import large_pages
+from emulator.kernels.devices import Devices
 from emulator.kernels.learning import MARK, OPERAND, PLASTIC_ROW, SUPPLY, TERM, TRACE_KIND, Learning
-from emulator.learning import POST_TRACES, PRE_TRACES, TRACES, Rule, Steps, Trace, compiled
+from emulator.learning import (
+    POST_TRACES,
+    PRE_TRACES,
+    TRACES,
+    Rule,
+    Steps,
+    Trace,
+    compiled,
+)
 from emulator.program import Program
 
 Array = NDArray[Any]
@@ -158,6 +167,7 @@ class Plastic:
             "limits": limits,
             "accumulator": accumulator,
             "keeps": self._keeps(k, limits, accumulator),
+            "devices": None if rule.device is None else Devices(rule.device.registers(k, weights)),
             "n_pre": n_pre,
             "n_post": n_post,
             "stride": stride,

@@ -20,6 +20,7 @@ cdef struct Visit:                 # of the rows of one rule
     Plasticity *p
     PlasticRule *rule
     uint32_t[4] key
+    uint32_t[4] cycle              # key of what pulses deviate in this step, where there are devices
     bint few_fired                 # of the targets
     int32_t n_products
     Product[64] products
@@ -42,7 +43,7 @@ cdef struct Visit:                 # of the rows of one rule
     # One piece of a row. Loops run to whole vectors.
     int32_t[272] at                # where in the row, if its synapses are not worked on in place
     int32_t[272] index             # targets
-    int32_t[272] id                # for random bits
+    int32_t[272] id                # for random bits: target, and which of several synapses onto it
     int32_t[272] word
     int16_t[272] tag
     int32_t[272] random

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
+from emulator.kernels.devices cimport DeviceKind
+
 cdef enum:
     PIECE = 256                    # synapses of a row that are worked on at a time
     MAX_EPOCH = 63
@@ -83,6 +85,7 @@ cdef struct PlasticRule:           # a projection that learns
     const PlasticRow *rows
     int64_t first_synapse
     int16_t *tags                  # of its synapses; NULL: it has none
+    const DeviceKind *devices      # that hold the weights; NULL: plain memory
     int32_t *rewards               # (2,) sums of this epoch
     int32_t[12] shared             # of the epoch that has ended
     int32_t[64] n_fired            # of the targets that each worker looked at

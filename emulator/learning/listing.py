@@ -45,14 +45,15 @@ def listing(rule: Rule, steps: Steps, uk_counts: str = "epochs") -> list[Instruc
     """
     lines = []
     for target in steps.targets:
-        lines.append(Instruction("LOAD", target, f"a = {target} << {FRACTION_BITS}"))
+        pulses = target == "w" and rule.device is not None
+        load = "a = 0: the pulse" if pulses else f"a = {target} << {FRACTION_BITS}"
+        lines.append(Instruction("LOAD", target, load))
         for term in steps.terms:
             if term.target == target:
                 acts = _conditions(term, uk_counts, rule.epoch)
                 lines.append(Instruction("MAC", target, _effect(term), term.down, acts))
-        lines.append(
-            Instruction("STORE", target, f"{target} = a >> {FRACTION_BITS}, rounded, clipped")
-        )
+        store = "the device's answer to a" if pulses else f"a >> {FRACTION_BITS}"
+        lines.append(Instruction("STORE", target, f"{target} = {store}, rounded, clipped"))
     return lines
 
 

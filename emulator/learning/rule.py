@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from emulator.errors import LearningError
+from emulator.learning.device import Memristor
 from emulator.learning.grammar import Product, parse
 
 TARGETS = ("w", "d", "t")
@@ -63,6 +64,8 @@ class Rule:
         value instead (unsigned, of at most 7 bits).
     epoch : int
         Steps from one update to the next, 1 to 63.
+    device : Memristor, optional
+        What holds the weights: the sum of `dw` is a pulse then, and the device says what becomes of it.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class Rule:
     y2: Trace | str | None = None
     y3: Trace | str | None = None
     epoch: int = 1
+    device: Memristor | None = None
     products: dict[str, tuple[Product, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -107,6 +111,11 @@ class Rule:
             mistakes.append(
                 f"epoch is {self.epoch!r:.60}; it must be a whole number of steps, 1 to {MAX_EPOCH}"
             )
+        device: Any = self.device
+        if not isinstance(device, Memristor | None):
+            mistakes.append(f"device is {device!r:.60}; it must be a Memristor")
+        elif device is not None and self.dw is None:
+            mistakes.append("device holds weights that never change: a rule with a device needs dw")
         if mistakes:
             raise LearningError("\n".join(mistakes))
 
@@ -159,7 +168,8 @@ class Rule:
         """Return the rule as plain data, which `described_rule` reads."""
         keys = (*KEYS.values(), *TRACES, "epoch")
         values = {key: getattr(self, key) for key in keys}
-        return {k: asdict(v) if isinstance(v, Trace) else v for k, v in values.items()}
+        plain = {k: asdict(v) if isinstance(v, Trace) else v for k, v in values.items()}
+        return plain | {"device": None if self.device is None else self.device.described()}
 
 
 def described_rule(described: dict[str, Any]) -> Rule:
@@ -171,6 +181,7 @@ def described_rule(described: dict[str, Any]) -> Rule:
         When it is not a rule.
     """
     values: dict[str, Any] = {
-        k: Trace(**v) if isinstance(v, dict) else v for k, v in described.items()
+        k: (Memristor if k == "device" else Trace)(**v) if isinstance(v, dict) else v
+        for k, v in described.items()
     }
     return Rule(**values)

@@ -74,6 +74,19 @@ class _Trace(_Part):
     tau: float
 
 
+class _Device(_Part):
+    minimum: int
+    maximum: int
+    nonlinearity_up: float
+    nonlinearity_down: float
+    range_spread: float
+    step_spread: float
+    cycle_spread: float
+    stuck_low: float
+    stuck_high: float
+    seed: int
+
+
 class _Learning(_Part):
     """A learning rule; what it says is checked where it is read."""
 
@@ -86,6 +99,7 @@ class _Learning(_Part):
     y2: _Trace | Name | None
     y3: _Trace | Name | None
     epoch: int
+    device: _Device | None = None
 
 
 class _Projection(_Part):
