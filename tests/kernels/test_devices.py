@@ -169,6 +169,15 @@ def run_pulses(device, n_pulses, rule="2^2*x0", start=0, n=400, **options):
     return np.vstack([first, run.recordings["a->b"]["weights"].reshape(n_pulses, -1)])
 
 
+def test_pulses_deviate_as_much_as_they_should():
+    steps = np.diff(run_pulses(Memristor(0, 255, cycle_spread=0.3), 10, rule="2^4*x0"), axis=0)
+    n = steps.size
+    # A weight is rounded at random: up to 1/4 more variance, and the steps of a device lean against each other by that.
+    assert abs(steps.mean() - 16) < 4 * 5 / np.sqrt(n)
+    assert 4.8**2 * (1 - 0.006) - 2 < steps.var() < 4.8**2 + 0.25 + 2
+    assert abs(np.corrcoef(steps[:-1].ravel(), steps[1:].ravel())[0, 1]) < 0.01 + 4 / np.sqrt(n)
+
+
 @pytest.mark.parametrize("bend", [0.0, 3.0])
 def test_pulses_follow_the_exponential(bend):
     device = Memristor(0, 200, nonlinearity_up=bend, nonlinearity_down=bend)
