@@ -17,7 +17,7 @@ a neuron stands for the digit for which it fires most. Then thresholds and weigh
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -26,9 +26,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 sys.path.append(str(Path(__file__).parent))
-from digits_data import load_split  # after its folder is on the path
+from stdp_digits_data import (  # after its folder is on the path
+    DIGITS,
+    MNIST,
+    Grey,
+    Images,
+    Settings,
+    load_mnist,
+    load_small,
+    pixel_spikes,
+)  # fmt: skip
+from stdp_digits_results import check, draw, report
 
-from emulator import Emulator, Network, Program, Rule, Run, Trace, compile_network, load_chip
+from emulator import Emulator, Network, Program, Rule, Run, compile_network, load_chip
 from emulator.cli.progress import progress_bar
 
 CHIP = load_chip("loihi2")
@@ -38,106 +48,8 @@ BATCH = 250  # images in one run
 STREAMS = {"weights": 0, "order": 1, "learning": 2, "naming": 3, "test": 4}
 """Of random numbers, each its own."""
 
-Grey = NDArray[np.float32]
 Counts = NDArray[np.int32]
 """Spikes of each neuron in each image, (n_images, n_cells)."""
-
-
-class Images(NamedTuple):
-    """Grey levels (n, n_pixels), none negative, and the digits that they show."""
-
-    train: Grey
-    test: Grey
-    train_labels: NDArray[np.int64]
-    test_labels: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How images are shown, and how neurons learn.
-
-    Attributes
-    ----------
-    n_cells : int
-        Neurons.
-    passes : int
-        How often all training images are shown.
-    gain : float
-        Spikes in a step of a pixel, for a grey level of 1 in an image whose grey levels have a Euclidean norm of 1.
-    rule : str
-        What is added to the weights.
-    x1 : Trace
-        What spikes of pixels leave.
-    shown, silent : int
-        Steps in which an image is shown, and of silence behind it: together an epoch of the rule.
-    first_weight : int
-        Weights begin at random below this.
-    threshold : float
-        Where thresholds begin, in units of weights.
-    up : tuple of float
-        What a spike adds to the threshold, with the first and with the last image; geometric in between.
-    spikes : float
-        Spikes per image, of all neurons, at which thresholds are in balance.
-    sensitivity : float
-        Part of its threshold at which a neuron fires after learning, so that more than one have a say.
-    n_named : int
-        Training images whose labels say what neurons stand for.
-    accuracy : float
-        What is asked of the test images.
-    seed : int
-        Of first weights, order and phases.
-    """
-
-    n_cells: int
-    passes: int
-    gain: float
-    rule: str
-    x1: Trace
-    shown: int
-    silent: int
-    first_weight: int
-    threshold: float
-    up: tuple[float, float]
-    spikes: float
-    sensitivity: float
-    n_named: int
-    accuracy: float
-    seed: int = 1
-
-    @property
-    def epoch(self) -> int:
-        """Steps of one image."""
-        return self.shown + self.silent
-
-
-MNIST = Settings(
-    n_cells=400, passes=1, gain=1.0, rule="2^-1*x1*y0 - 2^-5*w*y0", x1=Trace(12, 10), shown=48, silent=8,
-    first_weight=120, threshold=30_000, up=(3000, 300), spikes=1.5, sensitivity=0.45, n_named=20_000, accuracy=0.85,
-)  # fmt: skip
-DIGITS = replace(
-    MNIST,
-    n_cells=100,
-    passes=5,
-    gain=1.5,
-    rule="2^-2*x1*y0 - 2^-5*w*y0",
-    threshold=9000,
-    up=(900, 90),
-    sensitivity=0.6,
-    accuracy=0.8,
-)
-
-
-def pixel_spikes(
-    images: Grey, settings: Settings, random: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Return spikes (n * epoch, n_pixels), evenly spaced from a random phase on; each image as bright as any other."""
-    norm = np.linalg.norm(images, axis=1, keepdims=True)
-    rates = np.minimum(settings.gain * images / np.maximum(norm, 1e-9), 1)[:, None]
-    phase = random.random(rates.shape, dtype=np.float32)
-    passed = np.floor(rates * np.arange(settings.shown + 1, dtype=np.float32)[:, None] + phase)
-    fired = np.zeros((len(images), settings.epoch, images.shape[1]), bool)
-    fired[:, : settings.shown] = np.diff(passed, axis=1) > 0
-    return fired.reshape(-1, images.shape[1])
 
 
 def new_program(n_pixels: int, settings: Settings) -> Program:
@@ -153,13 +65,8 @@ def new_program(n_pixels: int, settings: Settings) -> Program:
     )  # fmt: skip
     pre, post = np.nonzero(~np.eye(n, dtype=bool))
     net.connect(
-        cells,
-        cells,
-        weights=(pre, post, np.full(len(pre), -255)),
-        weight_exp=1,
-        sign_mode="inh",
-        name="inhibition",
-    )
+        cells, cells, weights=(pre, post, np.full(len(pre), -255)), weight_exp=1, sign_mode="inh", name="inhibition"
+    )  # fmt: skip
     return compile_network(net, CHIP)
 
 
@@ -286,97 +193,16 @@ def classify(
     return Tested(decide(counts, digit_of), counts, run, digit_of)
 
 
-def load_mnist(path: Path) -> Images:
-    """Return the images of a file with train_images (n, 28, 28), train_labels, test_images and test_labels."""
-    with np.load(path) as file:
-        train, test = (
-            file[name].reshape(len(file[name]), -1).astype(np.float32)
-            for name in ("train_images", "test_images")
-        )
-        labels = (file[name].astype(np.int64) for name in ("train_labels", "test_labels"))
-        return Images(train, test, *labels)
-
-
-def load_small() -> Images:
-    """Return the digits of scikit-learn: 1,347 to train with, 450 to test with."""
-    split = load_split()
-    train, test = (x.astype(np.float32) for x in (split.train_images, split.test_images))
-    return Images(train, test, split.train_labels, split.test_labels)
-
-
-def report(what: str, run: Run, counts: Counts, settings: Settings) -> None:
-    """Print what an image of a run cost, by counting."""
-    n, events, energy = run.n_steps // settings.epoch, run.counters.total, run.energy()
-    nanojoules = {event: float(pj) / n / 1000 for event, pj in energy.by("event").items() if pj}
-    parts = sorted(nanojoules.items(), key=lambda part: -part[1])[:4]
-    assert run.timing is not None  # the last run of `show` is timed
-    print(
-        f"{what}: {float(run.timing.seconds) / n * 1e6:.1f} us an image ({settings.epoch} steps) on the chip, "
-        f"{run.spikes.counts()['pixels'] / n:.1f} spikes of pixels and {counts[-n:].sum() / n:.2f} of neurons, "
-        f"{events('synaptic_event') / n:,.0f} synaptic events, {run.visits('features').sum() / n:,.0f} plastic visits,\n"
-        f"  {float(energy.total_pj) / n / 1000:,.1f} nJ an image: "
-        + ", ".join(f"{event} {part:,.1f}" for event, part in parts)
-    )
-
-
-def check(lines: list[tuple[str, str, float, float]]) -> None:
-    """Print what was asked and what was measured, and stop where they do not agree."""
-    for what, sign, asked, measured in lines:
-        print(f"{what}: asked {sign} {asked:g}, measured {measured:g}")
-    for what, sign, asked, measured in lines:
-        assert measured >= asked if sign == ">=" else measured <= asked, what
-
-
-def draw(
-    path: Path,
-    trained: Trained,
-    tested: Tested,
-    truth: NDArray[np.int64],
-    curve: list[tuple[int, float]],
-) -> None:
-    """Draw the weights of neurons, the accuracy over images seen, and which digits were taken for which."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("agg")
-    mpl.rcParams["svg.hashsalt"] = "stdp_digits"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    figure, axes = plt.subplot_mosaic(
-        [["fields", "curve"], ["fields", "taken"]],
-        figsize=(11, 6.6),
-        width_ratios=(1.6, 1),
-        layout="constrained",
-    )
-    weights = Emulator(CHIP, trained.program).weights("features")
-    order = np.argsort(tested.digit_of, kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, min(len(order), 225)).round().astype(int)]
-    side, across = round(weights.shape[1] ** 0.5), int(len(chosen) ** 0.5)
-    fields = weights[chosen[: across**2]].reshape(across, across, side, side)
-    framed = np.pad(fields, [(0, 0), (0, 0), (1, 0), (1, 0)], constant_values=100).swapaxes(1, 2)
-    axes["fields"].imshow(framed.reshape(across * (side + 1), -1), cmap="gray_r")
-    axes["fields"].set_axis_off()
-    axes["fields"].set_title(
-        f"weights of {across**2} of {len(weights)} neurons, by the digit they stand for"
-    )
-    seen, right = zip(*curve, strict=True)
-    axes["curve"].semilogx(seen, 100 * np.array(right), "o-", color="tab:blue", markersize=4)
-    axes["curve"].set(xlabel="images seen", ylabel="test images right (%)")
-    axes["curve"].grid(alpha=0.3)
-    table = np.zeros((10, 10), int)
-    heard = tested.digits >= 0
-    np.add.at(table, (truth[heard], tested.digits[heard]), 1)
-    share = table / table.sum(axis=1, keepdims=True)
-    axes["taken"].imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.argwhere(table):
-        colour = "white" if share[row, column] > 0.5 else "black"
-        axes["taken"].text(
-            column, row, table[row, column], ha="center", va="center", fontsize=5.5, color=colour
-        )
-    axes["taken"].set(xticks=range(10), yticks=range(10), xlabel="taken for", ylabel="digit")
-    axes["taken"].set_title(
-        f"{np.mean(tested.digits == truth):.1%} of {len(truth):,} test images right", fontsize=9
-    )
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+def experiment(
+    data: Images,
+    settings: Settings,
+    watch: Callable[[int, Trained], None] = lambda seen, trained: None,
+    *,
+    plastic: bool = True,
+) -> tuple[Trained, Tested]:
+    """Learn without labels, then classify the test images: see `learn` and `classify`."""
+    trained = learn(data.train, settings, watch, plastic=plastic)
+    return trained, classify(trained, data, settings)
 
 
 def main() -> None:
@@ -398,7 +224,7 @@ def main() -> None:
     curve: list[tuple[int, float]] = []
     n_shown, started = len(data.train) * settings.passes, perf_counter()
     marks = [n_shown, *(BATCH << k for k in range(n_shown.bit_length()))] if given.picture else []
-    few = replace(settings, n_named=min(settings.n_named, 5000))
+    few = replace(settings, n_named=min(settings.n_named, 5000), passes=1)
     with progress_bar("learning", n_shown) as progress:
 
         def watch(seen: int, trained: Trained) -> None:
@@ -407,41 +233,29 @@ def main() -> None:
                 right = classify(trained, data, few, 2000).digits == data.test_labels[:2000]
                 curve.append((seen, float(np.mean(right))))
 
-        trained = learn(data.train, settings, watch)
-    tested = classify(trained, data, settings)
-    untrained = learn(data.train[:5000], few, plastic=False)
-    random = classify(untrained, data, few)
+        trained, tested = experiment(data, settings, watch)
+    # Thresholds settle within a few thousand images.
+    start = data._replace(train=data.train[:5000], train_labels=data.train_labels[:5000])
+    _, random = experiment(start, few, plastic=False)
 
     print(
-        f"{settings.n_cells} neurons, {n_shown:,} images shown, {perf_counter() - started:.0f} s of emulation"
+        f"{settings.n_cells} neurons, {n_shown:,} images to learn from, {len(data.test):,} to test with: "
+        f"{perf_counter() - started:.0f} s of emulation"
     )
-    report("learning", trained.run, trained.counts, settings)
-    report("inference", tested.run, tested.counts, settings)
+    report("learning", trained.run, settings.epoch)
+    report("inference", tested.run, settings.epoch)
     if given.picture:
-        draw(given.picture, trained, tested, data.test_labels, curve)
-    right, by_chance = (
-        float(np.mean(found.digits == data.test_labels)) for found in (tested, random)
-    )
-    visits = int(trained.run.visits("features").sum())
-    counted = trained.run.counters.total("learning_instruction")
+        weights = Emulator(CHIP, trained.program).weights("features")
+        draw(given.picture, weights, tested.digit_of, curve, data.test_labels, tested.digits)
+    right, plain = (float(np.mean(found.digits == data.test_labels)) for found in (tested, random))
+    n_visits = [int(found.run.visits("features").sum()) for found in (trained, tested)]
+    n_instructions = trained.run.counters.total("learning_instruction")
     check(
-        [
-            (
-                f"part of {len(data.test):,} test images that are right",
-                ">=",
-                settings.accuracy,
-                right,
-            ),
-            ("the same with weights that do not learn", "<=", right - 0.1, by_chance),
-            (
-                "part of test images for which no neuron fires",
-                "<=",
-                0.01,
-                float(np.mean(tested.digits < 0)),
-            ),
-            ("learning instructions for each plastic visit", "<=", 4, counted / visits),
-            ("plastic visits after learning", "<=", 0, float(tested.run.visits("features").sum())),
-        ]
+        ("test images that are right", ">=", settings.accuracy, right),
+        ("the same with random weights", "<=", right - 0.1, plain),
+        ("test images for which no neuron fires", "<=", 0.01, float(np.mean(tested.digits < 0))),
+        ("learning instructions in a visit", "==", 4, n_instructions / n_visits[0]),
+        ("plastic visits after learning", "==", 0, n_visits[1]),
     )
 
 
