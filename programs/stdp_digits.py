@@ -9,9 +9,10 @@ others; a spike raises the neuron's own threshold for long (programs/feature_neu
 
     dw = 2^-1*x1*y0 - 2^-5*w*y0
 
-which moves the weights of a neuron that fired towards the traces that its pixels had left by then: they find the mean
-of the images that the neuron wins, and need no bounds. Labels are read after that, and only those of training images:
-a neuron stands for the digit for which it fires most. Then thresholds and weights are frozen, and test images shown.
+which moves the weights of a neuron that fired towards 16 times the traces that its pixels had left by then: they find
+the mean of the images that the neuron wins, and stay bounded. Labels are read after that, and only those of training
+images: a neuron stands for the digit for which it fires most. By then thresholds and weights are frozen, as they are
+for the test images.
 """
 
 import argparse
@@ -224,7 +225,7 @@ def main() -> None:
     curve: list[tuple[int, float]] = []
     n_shown, started = len(data.train) * settings.passes, perf_counter()
     marks = [n_shown, *(BATCH << k for k in range(n_shown.bit_length()))] if given.picture else []
-    few = replace(settings, n_named=min(settings.n_named, 5000), passes=1)
+    few = replace(settings, n_named=min(settings.n_named, 4000), passes=1)
     with progress_bar("learning", n_shown) as progress:
 
         def watch(seen: int, trained: Trained) -> None:

@@ -66,18 +66,23 @@ def draw(
         width_ratios=(1.6, 1),
         layout="constrained",
     )
-    order = np.argsort(digit_of, kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, min(len(order), 225)).round().astype(int)]
-    side, across = round(weights.shape[1] ** 0.5), int(len(chosen) ** 0.5)
-    fields = weights[chosen[: across**2]].reshape(across, across, side, side)
-    framed = np.pad(fields, [(0, 0), (0, 0), (1, 0), (1, 0)], constant_values=100).swapaxes(1, 2)
-    axes["fields"].imshow(framed.reshape(across * (side + 1), -1), cmap="gray_r")
-    axes["fields"].set_axis_off()
+    side = round(weights.shape[1] ** 0.5)
+    fields = np.zeros((10, 10, side + 2, side + 2), np.int32)
+    for digit in range(10):
+        for place, neuron in enumerate(np.flatnonzero(digit_of == digit)[:10]):
+            fields[digit, place, 1:-1, 1:-1] = weights[neuron].reshape(side, side)
+    size = 10 * (side + 2)
+    axes["fields"].imshow(
+        fields.swapaxes(1, 2).reshape(size, size), cmap="gray_r", interpolation="none"
+    )
+    axes["fields"].set(xticks=[], yticks=(np.arange(10) + 0.5) * (side + 2), yticklabels=range(10))
     axes["fields"].set_title(
-        f"weights of {across**2} of {len(weights)} neurons, by the digit they stand for"
+        f"weights of some of {len(weights)} neurons, by the digit they stand for", fontsize=9
     )
     seen, right = zip(*curve, strict=True)
     axes["curve"].semilogx(seen, 100 * np.array(right), "o-", color="tab:blue", markersize=4)
+    axes["curve"].set_xticks(seen, [f"{n:,}" for n in seen], rotation=60, fontsize=7)
+    axes["curve"].minorticks_off()
     axes["curve"].set(xlabel="images seen", ylabel="test images right (%)")
     axes["curve"].grid(alpha=0.3)
     table = np.zeros((10, 10), int)
