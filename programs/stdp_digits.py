@@ -13,6 +13,11 @@ which moves the weights of a neuron that fired towards 16 times the traces that 
 the mean of the images that the neuron wins, and stay bounded. Labels are read after that, and only those of training
 images: a neuron stands for the digit for which it fires most. By then thresholds and weights are frozen, as they are
 for the test images.
+
+Measured: 90.45 % of MNIST's 10,000 test images with 400 neurons that saw each of 60,000 images once, by the second line
+above (42.2 % with random weights; docs/stdp_digits.svg); 88.7 % of 450 small ones with 100 neurons (62.7 %). While it
+learns an MNIST image takes 440 us and 74.9 uJ on the chip, of which 24.7 uJ are 302,310 plastic visits; after that
+37 us and 8.2 uJ. Settings were found with training images, after first trials on 3,000 of the test images.
 """
 
 import argparse
@@ -49,6 +54,8 @@ BATCH = 250  # images in one run
 STREAMS = {"weights": 0, "order": 1, "learning": 2, "naming": 3, "test": 4}
 """Of random numbers, each its own."""
 
+Tell = Callable[[int], None]
+"""Given a number of images that are done."""
 Counts = NDArray[np.int32]
 """Spikes of each neuron in each image, (n_images, n_cells)."""
 
@@ -76,7 +83,7 @@ def show(
     images: Grey,
     settings: Settings,
     stream: int,
-    prepare: Callable[[int], None] = lambda done: None,
+    prepare: Tell = lambda done: None,
 ) -> Iterator[tuple[Counts, Run]]:
     """Show images in batches; yield the spikes of each image and the run, of which the last is timed.
 
@@ -149,14 +156,20 @@ def learn(
     return trained
 
 
-def respond(trained: Trained, images: Grey, settings: Settings, stream: int) -> tuple[Counts, Run]:
+def respond(
+    trained: Trained,
+    images: Grey,
+    settings: Settings,
+    stream: int,
+    tell: Tell = lambda done: None,
+) -> tuple[Counts, Run]:
     """Show images with weights and thresholds frozen; return the spikes of each image and the last run."""
     emulator = Emulator(CHIP, trained.program)
     frozen = np.maximum(FRACTION, trained.thresholds * settings.sensitivity)
     emulator.write("cells", "threshold", frozen.astype(np.int64))
     emulator.write("cells", "up", 0)
     emulator.write("cells", "down", 0)
-    shown = list(show(emulator, images, settings, stream))
+    shown = list(show(emulator, images, settings, stream, tell))
     assert np.array_equal(emulator.read("cells", "threshold"), frozen.astype(np.int64))
     return np.concatenate([counts for counts, _ in shown]), shown[-1][1]
 
@@ -184,25 +197,22 @@ class Tested(NamedTuple):
 
 
 def classify(
-    trained: Trained, data: Images, settings: Settings, n_test: int | None = None
+    trained: Trained, data: Images, settings: Settings, tell: Tell = lambda done: None
 ) -> Tested:
     """Let the labels of training images name the neurons, and the neurons the test images."""
-    n = settings.n_named
-    heard, _ = respond(trained, data.train[:n], settings, STREAMS["naming"])
-    digit_of = named(heard, data.train_labels[:n])
-    counts, run = respond(trained, data.test[:n_test], settings, STREAMS["test"])
+    images, labels = data.train[: settings.n_named], data.train_labels[: settings.n_named]
+    heard, _ = respond(trained, images, settings, STREAMS["naming"], tell)
+    digit_of = named(heard, labels)
+    counts, run = respond(
+        trained, data.test, settings, STREAMS["test"], lambda done: tell(len(images) + done)
+    )
+    tell(len(images) + len(data.test))
     return Tested(decide(counts, digit_of), counts, run, digit_of)
 
 
-def experiment(
-    data: Images,
-    settings: Settings,
-    watch: Callable[[int, Trained], None] = lambda seen, trained: None,
-    *,
-    plastic: bool = True,
-) -> tuple[Trained, Tested]:
+def experiment(data: Images, settings: Settings, *, plastic: bool = True) -> tuple[Trained, Tested]:
     """Learn without labels, then classify the test images: see `learn` and `classify`."""
-    trained = learn(data.train, settings, watch, plastic=plastic)
+    trained = learn(data.train, settings, plastic=plastic)
     return trained, classify(trained, data, settings)
 
 
@@ -231,10 +241,13 @@ def main() -> None:
         def watch(seen: int, trained: Trained) -> None:
             progress(seen)
             if seen in marks:
-                right = classify(trained, data, few, 2000).digits == data.test_labels[:2000]
+                right = classify(trained, data, few).digits == data.test_labels
                 curve.append((seen, float(np.mean(right))))
 
-        trained, tested = experiment(data, settings, watch)
+        trained = learn(data.train, settings, watch)
+    n_heard = len(data.train[: settings.n_named]) + len(data.test)
+    with progress_bar("naming, testing", n_heard) as tell:
+        tested = classify(trained, data, settings, tell)
     # Thresholds settle within a few thousand images.
     start = data._replace(train=data.train[:5000], train_labels=data.train_labels[:5000])
     _, random = experiment(start, few, plastic=False)
