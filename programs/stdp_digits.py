@@ -5,7 +5,8 @@
 
 After Diehl & Cook 2015, "Unsupervised learning of digit recognition using spike-timing-dependent plasticity",
 Frontiers in Computational Neuroscience 9:99. Pixels fire at the rate of their grey level; each neuron inhibits all
-others; a spike raises the neuron's own threshold for long (programs/feature_neuron.nasm). An image takes one epoch of the rule
+others; a spike raises the neuron's own threshold for long (programs/feature_neuron.nasm). An image takes one epoch of
+the rule
 
     dw = 2^-1*x1*y0 - 2^-5*w*y0
 

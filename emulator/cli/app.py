@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from emulator.cli import chips, compiling, learning, microcode, noc, reporting, retiming, running
+from emulator.cli import (
+    chips,
+    compiling,
+    learning,
+    management,
+    microcode,
+    noc,
+    reporting,
+    retiming,
+    running,
+)
 from emulator.errors import EmulatorError
 from emulator.observe.folder import package_version
 
@@ -20,7 +30,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: emulator run programs/digits.py --chip loihi --steps 140 --reset-every 14 -o digits_run",
 )
-for module in (chips, compiling, running, reporting, retiming, noc, microcode, learning):
+for module in (
+    chips,
+    compiling,
+    running,
+    reporting,
+    retiming,
+    noc,
+    microcode,
+    learning,
+    management,
+):
     module.register(app)
 
 

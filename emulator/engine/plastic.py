@@ -50,6 +50,8 @@ class Plastic:
     ----------
     synapses : (n_synapses + padding,) uint32
         All synapses of the program, of which those that learn are changed in place.
+    places : dict of int to dict of str to slice
+        By projection index, where its traces and tags stand in `state`.
     state : dict of str to ndarray
         `traces` uint8, `tags` int16, `rewards` int32: everything else that changes, flat.
     rules : list of dict of str to object, tables : dict of str to ndarray
@@ -317,20 +319,24 @@ class Plastic:
         return np.array(lines, SUPPLY)
 
 
-def plastic_places(program: Program) -> dict[int, dict[str, slice]]:
-    """Return where traces and tags of each rule stand in the state of what learns."""
-    plastic = Plastic.__new__(Plastic)
-    plastic.lay_out(program)
-    return plastic.places
-
-
 def plastic_sizes(program: Program) -> dict[str, int]:
     """Return the sizes of the state of what learns, by name; nothing where nothing does."""
     if not program.learns:
         return {}
+    plastic = _laid_out(program)
+    return {"plastic": len(plastic.words)} | {k: len(v) for k, v in plastic.state.items()}
+
+
+def plastic_places(program: Program) -> dict[int, dict[str, slice]]:
+    """Return where the traces and tags of each rule stand in `Plastic.state`, by projection index and name."""
+    return _laid_out(program).places if program.learns else {}
+
+
+def _laid_out(program: Program) -> Plastic:
+    """Return the arrays alone, without the kernel."""
     plastic = Plastic.__new__(Plastic)
     plastic.lay_out(program)
-    return {"plastic": len(plastic.words)} | {k: len(v) for k, v in plastic.state.items()}
+    return plastic
 
 
 def _places(table: Array) -> NDArray[np.int64]:

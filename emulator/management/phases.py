@@ -88,7 +88,7 @@ class Management:
         program = engine.program
         self.fired = np.zeros(program.n_sources, np.uint8)
         self.memory = MemoryMap(
-            program_regions(program, chip, engine.arrays() | {"fired": self.fired})
+            program_regions(program, chip, engine.arrays() | {"spikes": self.fired})
         )
         self.channels = {c["name"]: Channel(**c) for c in program.manifest["channels"]}
         self.account = Account()
@@ -115,6 +115,9 @@ class Management:
             core.memory.clear()
         for channel in self.channels.values():
             channel.clear()
+        for run in self._runs:
+            if hasattr(run, "reset"):
+                run.reset()
         self.outbox.clear()
         self.take()
         self.fired.fill(0)
@@ -182,7 +185,7 @@ class Management:
         except Exception as error:
             raise self._failure(error, task.program, core, "program") from error
         finally:
-            self._deliver_to_host(where[0])
+            self.deliver_to_host(where[0])
             account = self.account
             account.add_words(where, READ, self.memory.reads)
             account.add_words(where, WRITE, self.memory.writes)
@@ -191,7 +194,7 @@ class Management:
             if task.stack.dead:
                 account.add(where, CALL, 1)
 
-    def _deliver_to_host(self, step: int) -> None:
+    def deliver_to_host(self, step: int) -> None:
         """Take messages to the host, where it has no program of its own that receives them."""
         for index, channel in self._to_host:
             while channel.n_waiting:
@@ -208,6 +211,8 @@ class Management:
     def _failure(
         self, error: Exception, program: ManagedProgram, core: ManagementCore, what: str
     ) -> ManagementError:
+        if isinstance(error, ManagementError) and isinstance(program.run, Path):
+            return error  # it says where
         text = (
             str(error) if isinstance(error, EmulatorError) else f"{type(error).__name__}: {error}"
         )
@@ -281,20 +286,19 @@ class Management:
 
     def _runner(self, program: ManagedProgram) -> Callable[[ManagementCore], object]:
         """Return what runs a program: the function itself, with what a call counts as."""
-        run = program.run
+        run, instructions = program.run, program.instructions
         if isinstance(run, Path):
-            return self._x86(program)
-        if not program.instructions:
+            from emulator.management.adapter import X86Task  # noqa: PLC0415  # needs the extra x86
+
+            return X86Task(program, self)
+        if not instructions:
             return run
 
         def counted(core: ManagementCore) -> None:
-            core.instructions += program.instructions
+            core.instructions += instructions
             run(core)
 
         return counted
-
-    def _x86(self, program: ManagedProgram) -> Callable[[ManagementCore], object]:
-        raise ManagementError(f"{program.run}: x86 programs are not there yet")
 
 
 def _place_of(error: Exception) -> str:

@@ -1,141 +1,206 @@
-"""The regions of a program's memory map: every variable of a population, a projection or its traces."""
+"""What of a program management cores reach: a region for each variable of each population and projection."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
-from emulator.engine import plastic_places
-from emulator.learning import PRE_TRACES, TRACES, Trace
+from emulator.compiler.weights import mantissa_limit, weight_step
+from emulator.engine.plastic import plastic_places, plastic_sizes
+from emulator.learning import PRE_TRACES, TRACE_MAX, TRACES
+from emulator.management.channels import Channel
 from emulator.management.memory import Region
 from emulator.program import Program
+from emulator.program.structure import STATE_LIMIT
 
-WEIGHT_LIMITS = {"mixed": (-256, 255), "exc": (0, 255), "inh": (-255, 0)}
-"""What a weight of each sign mode may be that does not learn; of one that does, the chip says it."""
+READ_ONLY = (0, -1)
 WEIGHT_SHIFT, WEIGHT_BITS = 23, 9
 DELAY_SHIFT, DELAY_BITS = 16, 6
-READ_ONLY = (1, 0)
+STATE = {
+    "spikes": np.uint8,
+    "u": np.int32,
+    "v": np.int32,
+    "refractory_left": np.uint8,
+    "bias": np.int32,
+    "threshold": np.int32,
+    "words": np.int32,
+    "synapses": np.uint32,
+    "traces": np.uint8,
+    "tags": np.int16,
+}
+State = Mapping[str, NDArray[Any]]
 
 
-def program_regions(
-    program: Program, chip: Chip, arrays: Mapping[str, NDArray[Any]]
-) -> Iterator[Region]:
-    """Yield the regions of a program, in the order of its populations and projections.
+class Input(NamedTuple):
+    """An input population: its first source, its neurons, and the payloads of its spikes."""
+
+    first: int
+    size: int
+    low: int
+    high: int
+
+
+def program_inputs(program: Program) -> dict[str, Input]:
+    """Return the input populations of a program by name; a spike without a payload carries 1."""
+    found = {}
+    for index, first in program.input_start.items():
+        population = program.manifest["populations"][index]
+        payload = population["payload"] or {"low": 1, "high": 1}
+        found[population["name"]] = Input(
+            first, population["size"], payload["low"], payload["high"]
+        )
+    return found
+
+
+def program_populations(program: Program) -> list[str]:
+    """Return the populations of a program in the order of their numbers, as RESET takes them."""
+    return [str(population["name"]) for population in program.manifest["populations"]]
+
+
+def program_channels(program: Program) -> list[Channel]:
+    """Return the channels of a program, empty, in the order of their numbers."""
+    return [Channel(**described) for described in program.manifest["channels"]]
+
+
+def empty_state(program: Program) -> dict[str, NDArray[Any]]:
+    """Return arrays of the right shapes for `program_regions`, where no engine has them: to lay out memory only."""
+    sizes = dict.fromkeys(STATE, program.n_compartments)
+    sizes |= {"spikes": program.n_sources, "words": len(program.words)}
+    sizes |= {"synapses": program.n_synapses, "traces": 0, "tags": 0}
+    sizes |= {name: n for name, n in plastic_sizes(program).items() if name in STATE}
+    return {name: np.zeros(sizes[name], dtype) for name, dtype in STATE.items()}
+
+
+def program_regions(program: Program, chip: Chip, state: State) -> Iterator[Region]:
+    """Give the regions of a program, populations first, in an order and with words that no mapping changes.
 
     Parameters
     ----------
     program : Program
-        What is loaded.
+        Its populations and projections.
     chip : Chip
         Whose ranges hold.
-    arrays : mapping of str to ndarray
-        `Engine.arrays()`, or `blank_arrays`, and `fired` (n_sources,) uint8: 1 where a source fired in this step.
+    state : mapping of str to ndarray
+        The arrays of `STATE`; `traces` and `tags` only where synapses learn.
+
+    Yields
+    ------
+    Region
+        Of a native population `spikes`, `u`, `v`, `refractory` (steps left), `bias` and `threshold`; of one that runs
+        microcode `spikes` and its words; of a projection `weights` (mantissas) and, where it learns, `delays`, `tags`
+        and its traces. Synapses are in the order of pre, then post.
     """
-    cores = _compartment_cores(program)
-    for entry in program.manifest["populations"]:
-        if not entry["is_input"] and entry["clamped_by"] is None:
-            yield from _population(program, chip, arrays, entry["name"], cores)
-    for k, entry in enumerate(program.manifest["projections"]):
-        yield from _projection(program, chip, arrays, k, entry, cores)
+    for index, population in enumerate(program.manifest["populations"]):
+        if not population["is_input"] and population["clamped_by"] is None:
+            yield from _of_population(program, chip, state, index)
+    places = plastic_places(program)
+    for index in range(len(program.manifest["projections"])):
+        yield from _of_projection(program, chip, state, index, places)
 
 
-def blank_arrays(program: Program) -> dict[str, NDArray[Any]]:
-    """Return arrays for a memory map whose addresses alone matter."""
-    nothing = np.zeros(1, np.int32)
-    names = (
-        "u",
-        "v",
-        "refractory_left",
-        "bias",
-        "threshold",
-        "words",
-        "synapses",
-        "traces",
-        "tags",
-    )
-    return dict.fromkeys(names, nothing) | {"fired": np.zeros(1, np.uint8)}
+def _of_population(program: Program, chip: Chip, state: State, index: int) -> Iterator[Region]:
+    name = program.manifest["populations"][index]["name"]
+    model, rules = program.model_of(index), chip.arithmetic
+    place = program.sources_of(name).astype(np.int64)
+    core = _core_of(program, place)
 
+    def region(variable: str, array: str, low: int, high: int, at: NDArray[Any] = place) -> Region:
+        data = state[array]
+        bits, signed = 8 * data.itemsize, data.dtype.kind == "i"
+        full = f"{name}.{variable}"
+        return Region(full, data, at, core, low, high, program.n_cores, bits=bits, is_signed=signed)
 
-def _compartment_cores(program: Program) -> NDArray[np.int32]:
-    core = np.searchsorted(program.core_start, np.arange(program.n_compartments), side="right") - 1
-    return core.astype(np.int32)
-
-
-def _population(
-    program: Program,
-    chip: Chip,
-    arrays: Mapping[str, NDArray[Any]],
-    name: str,
-    cores: NDArray[np.int32],
-) -> Iterator[Region]:
-    places = program.sources_of(name).astype(np.int64)
-    own, n_cores = cores[places], program.n_cores
-    yield Region(f"{name}.spikes", arrays["fired"], places, own, *READ_ONLY, n_cores)
-    model, rules = program.model_of(name), chip.arithmetic
+    yield region("spikes", "spikes", *READ_ONLY)
     if model is not None:
         for word in model.words:
-            at = program.word_places(name, word.name).astype(np.int64)
-            yield Region(
-                f"{name}.{word.name}", arrays["words"], at, own, word.low, word.high, n_cores
+            yield region(
+                word.name, "words", word.low, word.high, program.word_places(name, word.name)
             )
         return
-    half, bias = 1 << rules.u_bits - 1, 1 << rules.bias_mantissa_bits - 1 + rules.bias_exponent_max
-    for variable, array, low, high in (
-        ("u", "u", -half, half - 1),
-        ("v", "v", rules.v_limits.minimum, rules.v_limits.maximum),
-        ("refractory", "refractory_left", 0, rules.refractory_steps_max),
-        ("bias", "bias", -bias, bias - 1),
-        ("threshold", "threshold", 0, ((1 << rules.threshold_bits) - 1) << 6),
-    ):
-        yield Region(f"{name}.{variable}", arrays[array], places, own, low, high, n_cores)
+    step = 1 << rules.bias_exponent_max
+    bias = min(step << rules.bias_mantissa_bits - 1, STATE_LIMIT)
+    yield region("u", "u", -(1 << rules.u_bits - 1), (1 << rules.u_bits - 1) - 1)
+    yield region("v", "v", rules.v_limits.minimum, rules.v_limits.maximum)
+    yield region("refractory", "refractory_left", 0, rules.refractory_steps_max)
+    yield region("bias", "bias", -bias, bias - step)
+    yield region("threshold", "threshold", 0, 64 * ((1 << rules.threshold_bits) - 1))
 
 
-def _projection(
-    program: Program, chip: Chip, arrays: Mapping[str, NDArray[Any]], k: int, entry: dict[str, Any],
-    cores: NDArray[np.int32],
-) -> Iterator[Region]:  # fmt: skip
-    name, rule = entry["name"], program.rules.get(k)
+def _of_projection(
+    program: Program,
+    chip: Chip,
+    state: State,
+    index: int,
+    places: Mapping[int, Mapping[str, slice]],
+) -> Iterator[Region]:
+    projection, rule = program.manifest["projections"][index], program.rules.get(index)
+    name = projection["name"]
     pre, post, place, block = program.synapse_places(name)
-    order = np.lexsort((place, post, pre))
-    place, own = place[order], program.blocks[block[order], 0].astype(np.int32)
-    low, high = WEIGHT_LIMITS[entry["sign_mode"]]
-    if rule is not None:
-        limits = chip.learning.mixed_weight_limits
-        low, high = max(low, limits.minimum), min(high, limits.maximum)
-    n_cores = program.n_cores
-    yield Region(
-        f"{name}.weights",
-        arrays["synapses"],
-        place,
-        own,
-        low,
-        high,
-        n_cores,
-        WEIGHT_SHIFT,
-        WEIGHT_BITS,
-    )
-    yield Region(
-        f"{name}.delays", arrays["synapses"], place, own, 0, program.max_delay_steps, n_cores, DELAY_SHIFT,
-        DELAY_BITS, is_signed=False,
-    )  # fmt: skip
+    order = np.lexsort((post, pre))
+    place = place[order]
+    core = program.blocks[block[order], 0].astype(np.int32)
+
+    def field(variable: str, shift: int, bits: int, low: int, high: int) -> Region:
+        return Region(
+            f"{name}.{variable}", state["synapses"], place, core, low, high, program.n_cores,
+            shift=shift, bits=bits, is_signed=shift == WEIGHT_SHIFT,
+        )  # fmt: skip
+
+    low, high = _weight_limits(projection, None if rule is None else chip)
+    yield field("weights", WEIGHT_SHIFT, WEIGHT_BITS, low, high)
     if rule is None:
         return
-    starts = {name: part.start for name, part in plastic_places(program)[k].items()}
+    yield field("delays", DELAY_SHIFT, DELAY_BITS, 0, program.max_delay_steps)
     if rule.has_tag:
-        tag = chip.learning.tag_limits
-        at = place - int(place.min(initial=0)) + starts["tags"]
-        yield Region(f"{name}.tags", arrays["tags"], at, own, tag.minimum, tag.maximum, n_cores)
-    sizes = {p["name"]: p["size"] for p in program.manifest["populations"]}
+        at = place - int(place.min() if len(place) else 0) + places[index]["tags"].start
+        limits = chip.learning.tag_limits
+        yield Region(
+            f"{name}.tags", state["tags"], at, core, limits.minimum, limits.maximum, program.n_cores,
+            bits=16,
+        )  # fmt: skip
+    cores_of = _ends(program, projection, pre[order], core)
     for trace in TRACES:
-        if not isinstance(getattr(rule, trace), Trace):
-            continue
-        end = entry["source"] if trace in PRE_TRACES else entry["target"]
-        at = starts[trace] + np.arange(sizes[end], dtype=np.int64)
-        holds = np.full(len(at), own.min(initial=n_cores - 1) if len(own) else 0, np.int32)
-        if (
-            trace not in PRE_TRACES
-        ):  # those of sources are at their synapses: the first core that has any
-            holds = cores[program.sources_of(end)]
-        yield Region(f"{name}.{trace}", arrays["traces"], at, holds, 0, 127, n_cores)
+        if getattr(rule, trace) is not None:
+            kept = places[index][trace]
+            yield Region(
+                f"{name}.{trace}", state["traces"], np.arange(kept.start, kept.stop),
+                cores_of[trace not in PRE_TRACES], 0, TRACE_MAX, program.n_cores, bits=8, is_signed=False,
+            )  # fmt: skip
+
+
+def _core_of(program: Program, compartment: NDArray[np.int64]) -> NDArray[np.int32]:
+    return (np.searchsorted(program.core_start, compartment, side="right") - 1).astype(np.int32)
+
+
+def _weight_limits(projection: dict[str, Any], learning: Chip | None) -> tuple[int, int]:
+    """Return the mantissas a synapse may have: those of its learning engine, or of the bits that store it."""
+    mode, bits = projection["sign_mode"], projection["weight_bits"]
+    if learning is not None:
+        mixed = learning.learning.mixed_weight_limits
+        most, least = mixed.maximum, mixed.minimum
+    else:
+        most = mantissa_limit(mode, bits)
+        least = -most - weight_step(mode, bits)
+    return {"mixed": (least, most), "exc": (0, most), "inh": (-most, 0)}[mode]
+
+
+def _ends(
+    program: Program,
+    projection: dict[str, Any],
+    pre: NDArray[np.int32],
+    core: NDArray[np.int32],
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the core that holds the traces of each neuron before and behind the synapses.
+
+    Pre traces lie with the synapses: on the lowest core that has some of the neuron, or of the projection.
+    """
+    sizes = {p["name"]: p["size"] for p in program.manifest["populations"]}
+    before = np.full(sizes[projection["source"]], core.min() if len(core) else 0, np.int32)
+    lowest = np.full(len(before), program.n_cores, np.int32)
+    np.minimum.at(lowest, pre, core)
+    has = lowest < program.n_cores
+    before[has] = lowest[has]
+    behind = _core_of(program, program.sources_of(projection["target"]).astype(np.int64))
+    return before, behind

@@ -58,12 +58,7 @@ class Outbox:
         if entry is None or not entry["is_input"]:
             known = ", ".join(name for name, p in self._populations.items() if p["is_input"])
             raise ManagementError(f"there is no input '{population}'; there are: {known or 'none'}")
-        sender = HOST if entry["sent_by"] is None else entry["sent_by"]
-        if sender != core:
-            raise ManagementError(
-                f"{end_text(core)} cannot send spikes of '{population}', which {end_text(sender)} sends: see "
-                "net.input(..., core=)"
-            )
+        self._require_sender(core, population)
         if (
             isinstance(step, bool)
             or not isinstance(step, int | np.integer)
@@ -74,15 +69,35 @@ class Outbox:
             )
         index, values = self._checked(population, entry, neurons, payload)
         first = self.program.input_start[self.program.population_index[population]]
-        spikes = self._spikes.setdefault(int(step), {})
         for neuron, value in zip(index.tolist(), values.tolist(), strict=True):
-            if first + neuron in spikes:
-                raise ManagementError(
-                    f"neuron {neuron} of '{population}' was sent twice for step {step}"
-                )
-            spikes[first + neuron] = value
-        if not spikes:
-            del self._spikes[int(step)]
+            self.add(core, first + neuron, value, int(step))
+
+    def add(self, core: int, source: int, payload: int, step: int) -> None:
+        """Add a spike of a source.
+
+        Raises
+        ------
+        ManagementError
+            When it is another core's, or fires twice in the step.
+        """
+        population = self._name_of(source)
+        self._require_sender(core, population)
+        spikes = self._spikes.setdefault(step, {})
+        if source in spikes:
+            neuron = int(self.program.source_neuron[source])
+            raise ManagementError(
+                f"neuron {neuron} of '{population}' was sent twice for step {step}"
+            )
+        spikes[source] = payload
+
+    def _require_sender(self, core: int, population: str) -> None:
+        sent_by = self._populations[population]["sent_by"]
+        sender = HOST if sent_by is None else sent_by
+        if sender != core:
+            raise ManagementError(
+                f"{end_text(core)} cannot send spikes of '{population}', which {end_text(sender)} sends: see "
+                "net.input(..., core=)"
+            )
 
     def _checked(
         self, population: str, entry: dict[str, Any], neurons: ArrayLike, payload: ArrayLike

@@ -35,6 +35,7 @@ def inputs(steps, seed):
 """
 COMMANDS = (
     "check", "chips", "compile", "run", "report", "retime", "models", "asm", "disasm", "step",
+    "build-management",
 )  # fmt: skip
 
 
