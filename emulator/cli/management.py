@@ -6,20 +6,10 @@ from typing import Annotated
 import typer
 
 from emulator.atomic import atomic_file
-from emulator.chip import Chip
 from emulator.cli import options
 from emulator.cli.networks import chip_of
 from emulator.errors import ManagementError, RunError
-from emulator.management.build import build_management
-from emulator.management.header import management_header
-from emulator.management.memory import MemoryMap
-from emulator.management.regions import (
-    empty_state,
-    program_channels,
-    program_inputs,
-    program_populations,
-    program_regions,
-)
+from emulator.management.build import build_management, header_of
 from emulator.program import Program
 
 
@@ -65,14 +55,3 @@ def build(
         if warnings:
             typer.echo(warnings.rstrip(), err=True)
     typer.echo(f"written to {output}: {output.stat().st_size:,} bytes")
-
-
-def header_of(program: Program, chip: Chip) -> str:
-    """Return management.h of a program, without an engine that runs it."""
-    return management_header(
-        MemoryMap(program_regions(program, chip, empty_state(program))),
-        program_channels(program),
-        program_inputs(program),
-        program_populations(program),
-        program.name,
-    )

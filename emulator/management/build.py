@@ -9,7 +9,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from emulator.atomic import atomic_file
+from emulator.chip import Chip
 from emulator.errors import ManagementError
+from emulator.management.header import management_header
+from emulator.management.memory import MemoryMap
+from emulator.management.regions import (
+    empty_state,
+    program_channels,
+    program_inputs,
+    program_populations,
+    program_regions,
+)
+from emulator.program import Program
 
 HEADER = "management.h"
 TARGET = (
@@ -51,6 +62,22 @@ def compiler(cc: str | None = None) -> str:
             "(on a processor that is no x86: a cross compiler, --cc i686-linux-gnu-gcc)"
         )
     return path
+
+
+def header_of(program: Program, chip: Chip) -> str:
+    """Return management.h of a program, without an engine that runs it."""
+    return management_header(
+        MemoryMap(program_regions(program, chip, empty_state(program))),
+        program_channels(program),
+        program_inputs(program),
+        program_populations(program),
+        program.name,
+    )
+
+
+def build_for(program: Program, chip: Chip, source: str | Path, output: str | Path) -> str:
+    """Compile a management program for a program on a chip; see `build_management`."""
+    return build_management(source, header_of(program, chip), output)
 
 
 def build_management(
