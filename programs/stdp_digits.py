@@ -17,7 +17,7 @@ for the test images.
 
 Measured: 90.45 % of MNIST's 10,000 test images with 400 neurons that saw each of 60,000 images once, by the second line
 above (42.2 % with random weights; docs/stdp_digits.svg); 88.7 % of 450 small ones with 100 neurons (62.7 %). While it
-learns an MNIST image takes 440 us and 74.9 uJ on the chip, of which 24.7 uJ are 302,310 plastic visits; after that
+learns an MNIST image takes 388 us and 69.5 uJ on the chip, of which 24.7 uJ are 302,310 plastic visits; after that
 37 us and 8.2 uJ. Settings were found with training images, after first trials on 3,000 of the test images.
 """
 
