@@ -19,7 +19,9 @@ MODULES = sorted(
 )
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/networks.md", "docs/learning.md", "docs/management.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/networks.md", "docs/learning.md", "docs/management.md"]
+)
 def test_a_page_shows_true_output(name):
     failed, tried = doctest.testfile(
         str(ROOT / name), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE
