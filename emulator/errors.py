@@ -47,3 +47,7 @@ class LearningError(EmulatorError):
 
 class ManagementError(EmulatorError):
     """A management program failed, or waits for ever; names core, phase and step, and the place in the program."""
+
+
+class WorldError(EmulatorError):
+    """An environment does not fit what senses it and acts on it, or the other way round."""

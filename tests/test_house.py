@@ -21,6 +21,7 @@ LAYERS = [
     {"observe"},
     {"running", "stepping"},
     {"emulator"},
+    {"world"},
     {"cli"},
     {"__main__"},
 ]
