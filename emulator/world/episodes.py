@@ -126,7 +126,7 @@ class Episodes:
         """Return the spikes of a population in all runs, (n, 2): step since the first, and neuron."""
         parts, first = [], 0
         for run in self.runs:
-            parts.append(run.spikes[population].astype(np.int64) + [first, 0])
+            parts.append(run.spikes[population].astype(np.int64) + np.array([first, 0]))
             first += run.n_steps
         return np.concatenate(parts)
 
