@@ -2,10 +2,10 @@
 
 `python programs/looming.py docs/looming.svg --events sample_nmnist.bin` runs it with the events of a recording as the
 background; without `--events` these are made up. The agent moves ahead and sees, on 32 x 32 pixels, what becomes
-darker: the background, and the edge of a dark disc as it grows. The detector follows Rind & Bramwell 1996 (J. Neurophysiology
-75(3)): an event excites, and inhibits itself and its neighbours one and two frames later, so that only an edge passes
-that is faster than the inhibition, as that of an object about to collide. Three neighbours must have events too, which
-noise has not. What becomes brighter is not seen, so that what goes away is not either.
+darker: the background, and the edge of a dark disc as it grows. The detector follows Rind & Bramwell 1996 (J.
+Neurophysiology 75(3)): an event excites, and inhibits itself and its neighbours one and two frames later, so that only
+an edge passes that is faster than the inhibition, as that of an object about to collide. Three neighbours must have
+events too, which noise has not. What becomes brighter is not seen, so that what goes away is not either.
 
 Lengths and speeds are those of a toy: a frame is 2 ms of the recording, and 0.15 to 0.25 m for the agent.
 """
