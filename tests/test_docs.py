@@ -20,7 +20,8 @@ MODULES = sorted(
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/networks.md", "docs/learning.md", "docs/management.md"]
+    "name",
+    ["README.md", "docs/networks.md", "docs/learning.md", "docs/management.md", "docs/world.md"],
 )
 def test_a_page_shows_true_output(name):
     failed, tried = doctest.testfile(

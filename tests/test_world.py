@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator import Network, load_chip
+from emulator import Mapping, Network, load_chip
 from emulator.account import KINDS
 from emulator.errors import ManagementError, NetworkError, WorldError
 from emulator.network.managed import HOST
@@ -141,6 +141,18 @@ def test_a_seed_is_an_episode_whatever_came_before_it():
     for seed in (3, 8, 5):
         assert world.run([seed])[0].actions == together[seed]
     assert together[3] != together[5]
+
+
+def test_a_mapping_changes_what_a_round_takes_and_nothing_else():
+    found = {}
+    for cores in (0, TINY.mesh.n_cores - 1):
+        net, ends = parts()
+        mapping = Mapping([("motors", 0, 3, cores)])
+        world = World(Guess(), net, TINY, **ends, steps_per_action=N, mapping=mapping)
+        found[cores] = world.run(2)
+    near, far = found.values()
+    assert [e.actions for e in near.episodes] == [e.actions for e in far.episodes]
+    assert (far.latency_cycles > near.latency_cycles).all()
 
 
 def test_an_environment_without_end_is_ended():

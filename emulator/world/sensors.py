@@ -72,7 +72,7 @@ class Places:
     --------
     >>> code = Places(low=[0.0], high=[4.0], n=5)
     >>> [fired.tolist() for fired in code.spikes(code.words([1.25]), 4)]
-    [[2], [1], [1], [1]]
+    [[1], [1], [1], [2]]
     """
 
     def __init__(
