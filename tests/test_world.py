@@ -286,6 +286,15 @@ def test_codes_and_runs_say_what_is_wrong(make, message):
         make()
 
 
+def test_sensors_that_fire_after_their_steps_are_refused():
+    net, ends = parts()
+    _, code = ends["sensors"]
+    code.spikes = lambda words, n_steps: [np.array([0])] * (n_steps + 1)
+    world = World(Guess(), net, TINY, **ends, steps_per_action=N)
+    with pytest.raises(ManagementError, match="the sensors fire in 4 steps; there are 3"):
+        world.run(1)
+
+
 @pytest.mark.parametrize(
     ("method", "answer", "message"),
     [

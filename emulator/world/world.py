@@ -209,7 +209,10 @@ class World:
             memory["last"] = None
         memory["counts"] = np.zeros(self.motors.size, np.int64)
         memory["from"], memory["to"] = core.step + self.depth, core.step + self.steps_per_action - 1
-        fired = self.sensors.spikes(message[1:], self.steps_per_action - self.depth)
+        n_steps = self.steps_per_action - self.depth
+        fired = self.sensors.spikes(message[1:], n_steps)
+        if len(fired) > n_steps:
+            raise WorldError(f"the sensors fire in {len(fired)} steps; there are {n_steps}")
         for later, neurons in enumerate(fired):
             core.send_spikes(self._input.name, neurons, at=core.step + later)
         core.spend(self.sensors.instructions + sum(map(len, fired)))
