@@ -7,6 +7,8 @@ by a force beta * (target - output) (nudged phase). Each synapse learns from wha
 in the nudged phase minus those in the free one; for small beta that is the gradient of the squared error. Source:
 Scellier & Bengio 2017, "Equilibrium propagation", Frontiers in Computational Neuroscience 11:24, sections 2 and 3. Two
 nudged phases, away from the target and toward it, have less bias: Laborieux et al. 2021, Frontiers in Neuroscience 15.
+A free phase needs a small beta, and then more samples, as rates hardly differ: at 1/16 and 1,024 of each the angle to
+the gradient is 10 to 18 degrees for six random settings, at 1/4 and 64 it was 13 to 28.
 
 On the chip: rates are counts of spikes, by traces that do not decay; each phase begins with a reset. A reward r0 of
 -127 or 127 at the end of a phase adds the product of two counts to the tag, and r1 moves the tag to the weight.
@@ -178,17 +180,21 @@ def rates(weights: Weights, beta: float) -> list[tuple[str, np.ndarray, np.ndarr
     return found
 
 
-DESIGNS = {"away, toward: beta 1/8": (0.125, True), "free, toward: beta 1/4": (0.25, False)}
+DESIGNS = {
+    "free, toward: beta 1/16": (0.0625, False, 16),
+    "away, toward: beta 1/8": (0.125, True, 1),
+}
+"""Of each: beta, whether both phases are nudged, and how many times the repeats."""
 
 
 def measured_angles(n_settings: int, repeats: int) -> dict[str, np.ndarray]:
     """Return by design the angle between the chip's update and the way down the gradient, for some random weights."""
     found: dict[str, np.ndarray] = {}
-    for design, (beta, symmetric) in DESIGNS.items():
+    for design, (beta, symmetric, more) in DESIGNS.items():
         each = []
         for seed in range(n_settings):
             weights = Weights.random(seed)
-            update = contrast(weights, beta, symmetric=symmetric, repeats=repeats)
+            update = contrast(weights, beta, symmetric=symmetric, repeats=more * repeats)
             each.append(angle(update, -gradient(weights, X, Y)))
         found[design] = np.array(each)
     return found
@@ -205,7 +211,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=150)
     options = parser.parse_args()
     angles = measured_angles(options.settings, options.repeats)
-    two_sided, one_sided = angles.values()
+    one_sided, two_sided = angles.values()
     training = train(options.epochs)
     largest = max(
         float(np.abs(chip - model).max()) for _, chip, model in rates(Weights.random(1), 0.25)
@@ -217,11 +223,15 @@ def main() -> None:
             f"{largest:.3f}",
         ),
         (
+            "free and toward: each within 20 degrees of the gradient",
+            one_sided.max() < 20,
+            shown(one_sided),
+        ),
+        (
             "away and toward: each within 20 degrees of the gradient",
             two_sided.max() < 20,
             shown(two_sided),
         ),
-        ("free and toward: 20 degrees on the average", one_sided.mean() < 20, shown(one_sided)),
         (
             "XOR: every answer of the trained program is right",
             training.accuracy == 1,
