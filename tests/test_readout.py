@@ -120,6 +120,24 @@ def test_an_endless_loop_is_an_error_with_its_line(program, tmp_path):
     assert "1,000" in text
 
 
+@needs_x86
+def test_an_x86_program_that_resets_between_samples_makes_fresh_runs(program, tmp_path):
+    source, elf = tmp_path / "reset.c", tmp_path / "reset.elf"
+    source.write_text('#include "management.h"\nvoid run(void)\n{\n    reset_all();\n}\n')
+    build_for(program, LOIHI, source, elf)
+    emulator = Emulator(LOIHI, program)
+    emulator.manage(1, "pre", elf, every=20)
+    spikes = READOUT["inputs"](60, 3)
+    found = emulator.run(60, spikes).spikes["cells"]
+    fresh = []
+    for k in range(3):
+        sample = {"in": spikes["in"][20 * k : 20 * k + 20]}
+        alone = Emulator(LOIHI, program).run(20, sample).spikes["cells"]
+        fresh.append(alone + np.array([20 * k, 0]))
+    assert len(found) > 50
+    np.testing.assert_array_equal(found, np.concatenate(fresh))
+
+
 def test_the_twin_in_python_alone(capsys):
     assert READOUT["main"]([]) == 0
     assert "fired most" in capsys.readouterr().out

@@ -1,10 +1,12 @@
 """x86 management cores: what an active phase costs, and how fast code runs."""
 
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import pytest
 
+from emulator import Emulator, Network, compile_network, load_chip
+from emulator.management.build import build_for
 from emulator.management.channels import Channel
 from emulator.management.memory import MemoryMap, Region
 from emulator.network.managed import HOST
@@ -89,3 +91,66 @@ def test_code(benchmark, line, tmp_path, name):
         f"x86 code, {program.n_instructions:,} instructions: {name}",
         f"{program.n_instructions / benchmark.stats.stats.median / 1e6:.0f} M instructions/s",
     )
+
+
+SHORT = """
+void run(void)
+{
+    int32_t best = 0;
+    for (uint32_t i = 0; i < N_cells_v; i++)
+        if (cells_v[i] > cells_v[best])
+            best = i;
+    cells_threshold[best] = 6400 + 64 * CORE;
+}
+"""
+STEPS = 10_000
+GUARDS = {
+    "every= that never holds": {"every": 10**6},
+    "a function that is false": {"when": lambda core: core.number > 9},
+}
+
+
+def managed(tmp_path, programs):
+    """Return an emulator of ten cells with programs (core, run, options), run once already."""
+    chip, net = load_chip("loihi"), Network("managed")
+    source, cells = net.input("in", 4), net.population("cells", 10, vth_mant=100, du=4095, dv=0)
+    net.connect(source, cells, weights=np.full((10, 4), 40))
+    program = compile_network(net, chip)
+    elf = tmp_path / "short.elf"
+    if not elf.exists():
+        source_file = tmp_path / "short.c"
+        source_file.write_text('#include "management.h"\n' + SHORT)
+        build_for(program, chip, source_file, elf)
+    emulator = Emulator(chip, program)
+    for core, run, options in programs:
+        emulator.manage(core, "post", run or elf, **options)
+    emulator.run(1000, timing="off")
+    return emulator
+
+
+def us_a_step(emulator) -> float:
+    """Return the CPU time of a step, the least of five."""
+    times = []
+    for _ in range(5):
+        start = process_time()
+        run = emulator.run(STEPS, timing="off")
+        times.append(process_time() - start)
+        assert run.n_steps == STEPS
+    return 1e6 * min(times) / STEPS
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+def test_phases_whose_guard_is_false(benchmark, line, tmp_path, guard):
+    programs = [(core, lambda core: None, GUARDS[guard]) for core in range(3)]
+    alone, guarded = managed(tmp_path, []), managed(tmp_path, programs)
+    took = benchmark.pedantic(us_a_step, (guarded,)) - us_a_step(alone)
+    assert guarded.run(10, timing="off").counters.total("management_call") == 0
+    line(f"three cores, 10,000 steps, guard: {guard}", f"{took / 3:.2f} us a phase (limit 1)")
+
+
+def test_active_x86_phases_of_three_cores(benchmark, line, tmp_path):
+    programs = [(core, None, {}) for core in range(3)]
+    alone, active = managed(tmp_path, []), managed(tmp_path, programs)
+    took = benchmark.pedantic(us_a_step, (active,)) - us_a_step(alone)
+    assert active.run(10, timing="off").counters.total("management_call") == 30
+    line("three cores, 10,000 steps, x86 programs active", f"{took / 3:.1f} us a phase (limit 50)")
