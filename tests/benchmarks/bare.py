@@ -122,7 +122,8 @@ class BareLearning:
         self.synapses = large_pages(self.tables["packed"].shape, np.uint32)
         self.synapses[:] = self.tables["packed"]
         self._steps: list[tuple] = []
-        self._is_consecutive = bool((self.rule["rows"]["flags"] & CONSECUTIVE).all())
+        flags = self.rule["rows"]["flags"][:-1]  # the last row is a spare one
+        self._is_consecutive = bool((flags & CONSECUTIVE).all())
 
     def note(self, step: int) -> None:
         """List the rows of the step that was just done, and keep what its visits read."""
