@@ -194,6 +194,7 @@ class Emulator:
         """
         schedule = spike_schedule(self.program, inputs, steps)
         schedule = schedule._replace(rewards=reward_schedule(self.program, rewards, steps))
+        _ = self._management  # it acts in these steps too
         return watch(self._engine, population, neuron, steps, schedule, seed)
 
     def run(  # noqa: PLR0913  # each is an option of a run

@@ -50,6 +50,8 @@ class Session:
         management: Management | None = None,
     ) -> None:
         self.management = management
+        if management is not None:
+            management.take()  # what was done outside of runs, or in one that failed, belongs to no run
         self.engine, self.chip, self.plan, self.schedule = engine, chip, plan, schedule
         self.standing, self.keeper = standing, keeper
         self._probes = Probes(engine.program)

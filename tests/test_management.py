@@ -737,3 +737,30 @@ def test_a_run_is_not_retimed_on_a_chip_without_its_cores():
     chip = load_chip("tiny", {"management.cores": "2"})
     with pytest.raises(EmulatorError, match="the run has 3 management cores; chip 'tiny' has 2"):
         run(net, 2).retimed(chip, timing="analytic")
+
+
+def test_what_a_failed_run_did_belongs_to_no_other():
+    net = relay()
+
+    def once(core):
+        core.spend(7)
+        if core.memory.setdefault("calls", 0) == 1:
+            core.memory["calls"] += 1
+            raise ValueError
+        core.memory["calls"] += 1
+
+    net.manage(0, "post", once)
+    emulator = Emulator(TINY, compile_network(net, TINY))
+    with pytest.raises(ManagementError, match="ValueError"):
+        emulator.run(5)
+    after = emulator.run(3)
+    assert after.counters.total("management_instruction") == 21
+    assert after.records.managed.lines[:, 0].min() == 0
+
+
+def test_a_trained_program_keeps_its_functions():
+    net, seen = learner(epoch=1), []
+    net.manage(0, "host", lambda core: seen.append(core.step))
+    trained = run(net, 3).trained()
+    Emulator(TINY, trained).run(2)
+    assert seen == [0, 1, 2, 0, 1]

@@ -5,7 +5,7 @@ a program reads the same at the same address, whatever the mapping. Each word re
 neuron core that holds it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ from emulator.errors import ManagementError
 FIRST_ADDRESS = 0x9000_0000
 LAST_ADDRESS = 0xFFFF_0000
 PAGE = 4096
+Places = NDArray[np.int64]
+Cores = NDArray[np.int32]
 WORD_BYTES = 4
 
 
@@ -127,6 +129,47 @@ class Region:
                 f"{self.name}: {which!r:.60} cannot be {done}; it has words 0 to {len(self) - 1}"
             )
         return self.place[index.reshape(-1)], self.core[index.reshape(-1)]
+
+
+class LateRegion(Region):
+    """A region whose words are found when one of them is needed.
+
+    Parameters
+    ----------
+    n : int
+        How many there are.
+    where : callable
+        Returns `place` and `core`.
+    """
+
+    def __init__(  # the fields of a region
+        self,
+        name: str,
+        data: NDArray[Any],
+        n: int,
+        where: Callable[[], tuple[Places, Cores]],
+        low: int,
+        high: int,
+        n_cores: int,
+        *,
+        shift: int,
+        bits: int,
+        is_signed: bool,
+    ) -> None:
+        self.name, self.data, self.low, self.high, self.n_cores = name, data, low, high, n_cores
+        self.shift, self.bits, self.is_signed, self.address = shift, bits, is_signed, 0
+        self._n, self._where = n, where
+        self.__post_init__()
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getattr__(self, name: str) -> Any:
+        """Find `place` and `core`, which are not there before."""
+        if name not in ("place", "core"):
+            raise AttributeError(name)
+        self.place, self.core = self._where()
+        return self.__dict__[name]
 
 
 class MemoryMap:

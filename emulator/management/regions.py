@@ -1,6 +1,7 @@
 """What of a program management cores reach: a region for each variable of each population and projection."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from emulator.compiler.weights import mantissa_limit, weight_step
 from emulator.engine.plastic import plastic_places, plastic_sizes
 from emulator.learning import PRE_TRACES, TRACE_MAX, TRACES
 from emulator.management.channels import Channel
-from emulator.management.memory import Region
+from emulator.management.memory import Cores, LateRegion, Places, Region
 from emulator.program import Program
 from emulator.program.structure import STATE_LIMIT
 
@@ -137,15 +138,19 @@ def _of_projection(
 ) -> Iterator[Region]:
     projection, rule = program.manifest["projections"][index], program.rules.get(index)
     name = projection["name"]
-    pre, post, place, block = program.synapse_places(name)
-    order = np.lexsort((post, pre))
-    place = place[order]
-    core = program.blocks[block[order], 0].astype(np.int32)
+
+    @cache
+    def synapses() -> tuple[Places, Cores, NDArray[np.int32]]:
+        """Return place, core and pre of each synapse: 16 bytes of each, so only of projections that are looked into."""
+        pre, post, place, block = program.synapse_places(name)
+        order = np.lexsort((post, pre))
+        core = program.blocks[block[order], 0].astype(np.int32)
+        return place[order], core, pre[order]
 
     def field(variable: str, shift: int, bits: int, low: int, high: int) -> Region:
-        return Region(
-            f"{name}.{variable}", state["synapses"], place, core, low, high, program.n_cores,
-            shift=shift, bits=bits, is_signed=shift == WEIGHT_SHIFT,
+        return LateRegion(
+            f"{name}.{variable}", state["synapses"], projection["n_synapses"], lambda: synapses()[:2], low, high,
+            program.n_cores, shift=shift, bits=bits, is_signed=shift == WEIGHT_SHIFT,
         )  # fmt: skip
 
     low, high = _weight_limits(projection, None if rule is None else chip)
@@ -153,6 +158,7 @@ def _of_projection(
     if rule is None:
         return
     yield field("delays", DELAY_SHIFT, DELAY_BITS, 0, program.max_delay_steps)
+    place, core, pre = synapses()
     if rule.has_tag:
         at = place - int(place.min() if len(place) else 0) + places[index]["tags"].start
         limits = chip.learning.tag_limits
@@ -160,7 +166,7 @@ def _of_projection(
             f"{name}.tags", state["tags"], at, core, limits.minimum, limits.maximum, program.n_cores,
             bits=16,
         )  # fmt: skip
-    cores_of = _ends(program, projection, pre[order], core)
+    cores_of = _ends(program, projection, pre, core)
     for trace in TRACES:
         if getattr(rule, trace) is not None:
             kept = places[index][trace]

@@ -144,7 +144,9 @@ class Learned:
         function.pop("learning", None)
         chip = manifest["chip"] | {"function": function, "fingerprint": fingerprint_of(function)}
         changed = manifest | {"projections": projections, "chip": chip}
-        return Program(changed, tables | {"synapses": synapses})
+        trained = Program(changed, tables | {"synapses": synapses})
+        trained.managed = self.program.managed
+        return trained
 
     def _require_room(self, name: str, synapses: Synapses, n: int) -> None:
         n_bytes = 4 * n * synapses.shape[0] * synapses.shape[1]
