@@ -100,6 +100,7 @@ def _sizes(chip: Chip) -> Table:
         else "none: only native neuron models",
     )
     table.add_row("learning", _learning(chip))
+    table.add_row("management", _management(chip))
     if unlimited(chip):
         table.add_row("unlimited", f"{', '.join(unlimited(chip))} (null)")
     first, last = barrier_cycles(chip, 1), barrier_cycles(chip, mesh.n_tiles)
@@ -111,6 +112,17 @@ def _sizes(chip: Chip) -> Table:
     return table
 
 
+def _management(chip: Chip) -> str:
+    cores = chip.management
+    if not cores.cores:
+        return "none"
+    tiles = [str(cores.tiles[k % len(cores.tiles)]) for k in range(cores.cores)]
+    return (
+        f"{cores.cores} cores on tiles {', '.join(tiles)}, {cores.memory_bytes:,} bytes each; an x86 program may take "
+        f"{cores.instruction_budget:,} instructions in a phase"
+    )
+
+
 def _learning(chip: Chip) -> str:
     engine = chip.learning
     if not engine.instructions:
@@ -119,7 +131,7 @@ def _learning(chip: Chip) -> str:
     supplied = "y1 to y3 also from neuron programs, " if engine.post_factors else ""
     weights, tags = engine.mixed_weight_limits, engine.tag_limits
     return (
-        f"rules of {engine.instructions:,} micro-instructions, epochs of {engine.epoch_steps_max} steps, {rewards}, "
+        f"rules of {engine.instructions:,} micro-instructions, epochs of up to {engine.epoch_steps_max} steps, {rewards}, "
         f"{supplied}rounding {engine.rounding}; weights {weights.minimum:,} to {weights.maximum:,}, tags "
         f"{tags.minimum:,} to {tags.maximum:,} in {engine.tag_bits} bits"
     )

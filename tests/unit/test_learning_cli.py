@@ -267,7 +267,7 @@ def test_the_learning_phase_can_bound_a_step(done):
 def test_check_says_what_an_engine_can_do(done):
     out = words(done("check", "loihi2", "loihi", "noc_d"))
     assert (
-        "rules of 32 micro-instructions, epochs of 63 steps, rewards r0 and r1, y1 to y3 also from neuron programs, "
+        "rules of 32 micro-instructions, epochs of up to 63 steps, rewards r0 and r1, y1 to y3 also from neuron programs, "
         "rounding stochastic; weights -256 to 255, tags -257 to 255 in 9 bits"
     ) in out
     assert "rewards r0 and r1, rounding stochastic" in out
