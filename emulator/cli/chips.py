@@ -131,8 +131,8 @@ def _learning(chip: Chip) -> str:
     supplied = "y1 to y3 also from neuron programs, " if engine.post_factors else ""
     weights, tags = engine.mixed_weight_limits, engine.tag_limits
     return (
-        f"rules of {engine.instructions:,} micro-instructions, epochs of up to {engine.epoch_steps_max} steps, {rewards}, "
-        f"{supplied}rounding {engine.rounding}; weights {weights.minimum:,} to {weights.maximum:,}, tags "
+        f"rules of {engine.instructions:,} micro-instructions, epochs of up to {engine.epoch_steps_max} steps, "
+        f"{rewards}, {supplied}rounding {engine.rounding}; weights {weights.minimum:,} to {weights.maximum:,}, tags "
         f"{tags.minimum:,} to {tags.maximum:,} in {engine.tag_bits} bits"
     )
 
