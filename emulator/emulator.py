@@ -269,7 +269,7 @@ class Emulator:
         seed = whole("seed", seed, 0, 2**63 - 1, RunError)
         if timing not in TIMING_MODES:
             raise RunError(f"timing is {shown(timing)}; allowed: {', '.join(TIMING_MODES)}")
-        _check_intervals(
+        reset_every, checkpoint_every, weights_every = _intervals(
             self.program, save_to, reset_every=reset_every, checkpoint_every=checkpoint_every,
             weights_every=weights_every,
         )  # fmt: skip
@@ -359,15 +359,19 @@ def _to_the_end(session: Session, writer: RunWriter, progress: Callable[[int], N
     return session.finish()
 
 
-def _check_intervals(program: Program, save_to: str | Path | None, **intervals: int | None) -> None:
-    """Refuse numbers of steps that are none, checkpoints without a folder, and weights where none are learned."""
-    for name, every in intervals.items():
-        if every is not None:
-            whole(name, every, 1, MAX_STEPS, RunError)
+def _intervals(
+    program: Program, save_to: str | Path | None, **intervals: int | None
+) -> list[int | None]:
+    """Return numbers of steps, checked: no checkpoints without a folder, no weights where none are learned."""
+    steps = [
+        None if every is None else whole(name, every, 1, MAX_STEPS, RunError)
+        for name, every in intervals.items()
+    ]
     if intervals["checkpoint_every"] is not None and save_to is None:
         raise RunError("checkpoint_every needs save_to: the folder in which checkpoints are")
     if intervals["weights_every"] is not None and not program.learns:
         raise RunError(f"weights_every: no synapse of program '{program.name}' learns")
+    return steps
 
 
 def _check_memory(

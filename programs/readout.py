@@ -8,7 +8,7 @@ from the command line:
 
     emulator compile programs/readout.py --chip loihi -o readout.program
     emulator build-management programs/readout.c --program readout.program -o readout.elf
-    emulator run readout.program --chip loihi --steps 1000 -o readout_run --management core=0,phase=post,elf=readout.elf
+    emulator run programs/readout.py --chip loihi --steps 1000 -o a_run --management core=0,phase=post,elf=readout.elf
 """
 
 import argparse

@@ -166,16 +166,65 @@ def test_weights_tags_delays_and_traces():
     assert result.weights("a->b").tolist() == [[0, 0, 0], [16, 0, 7]]
 
 
-def test_weights_of_synapses_that_do_not_learn_can_be_written_too():
+def test_weights_of_synapses_that_do_not_learn_can_only_be_read():
+    net, seen = relay(), []
+    net.manage(0, "pre", lambda core: seen.append(core.read("in->cells.weights").tolist()))
+    net.manage(0, "post", lambda core: core.write("in->cells.weights", 0, [1]), first=1)
+    with pytest.raises(ManagementError, match=r"in->cells\.weights can only be read"):
+        run(net, 3)
+    assert seen == [[120] * 4] * 2
+
+
+def test_a_guard_sees_the_spikes_of_its_step_and_pays_for_what_it_does():
+    net, seen = relay(), []
+    net.manage(
+        1,
+        "post",
+        lambda core: seen.append(core.step),
+        when=lambda core: core.read("cells.spikes").any(),
+    )
+    net.manage(0, "post", lambda core: None, every=5)
+    result = run(net, 10, inputs={"in": [[0, 0], [1, 1], [4, 0]]})
+    assert seen == [1, 2, 5]
+    lines = result.records.managed.lines
+    words = lines[lines[:, 3] == KINDS.index("read")]
+    assert words[:, 0].tolist() == list(range(10))
+    assert (words[:, 2] == 1).all()
+    assert words[:, 5].sum() == 40
+
+
+def test_a_guard_cannot_wait():
     net = relay()
-    net.manage(0, "pre", lambda core: core.write("in->cells.weights", 0, [1]), first=3, every=1000)
-    program = compile_network(net, TINY)
-    emulator = Emulator(TINY, program)
-    every = {"in": [[s, 1] for s in range(5)]}
-    assert emulator.run(6, inputs=every).spikes["cells"][:, 0].tolist() == [1, 2, 3]
-    emulator.reset()
-    assert emulator.run(3, inputs={"in": [[0, 1]]}).spikes["cells"][:, 0].tolist() == [1]
-    assert program.projection_synapses("in->cells")[2].tolist() == [7680] * 4
+    net.channel("c", 0, 1)
+    net.manage(1, "post", print, when=lambda core: core.receive("c"))
+    with pytest.raises(ManagementError, match="only a program can wait for channel 'c', no guard"):
+        run(net, 1)
+
+
+@pytest.mark.parametrize(
+    "act", [lambda emulator: emulator.run(1), lambda emulator: emulator.reset()]
+)
+def test_a_program_cannot_run_or_reset_its_own_chip(act):
+    net, emulator = relay(), []
+    net.manage(0, "post", lambda core: act(emulator[0]))
+    emulator.append(Emulator(TINY, compile_network(net, TINY)))
+    with pytest.raises(ManagementError, match="this chip is running"):
+        emulator[0].run(2)
+
+
+def test_inputs_of_a_management_core_take_no_others():
+    with pytest.raises(
+        NetworkError, match="inputs: 'in': its spikes are sent by management core 0"
+    ):
+        run(relay(core=0), 3, inputs={"in": [[0, 0]]})
+
+
+def test_programs_are_plain_functions():
+    def generator(core):
+        yield core
+
+    with pytest.raises(NetworkError, match="run is a generator or async function"):
+        relay().manage(0, "post", generator)
 
 
 def test_rewards_reach_the_rule():

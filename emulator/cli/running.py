@@ -213,7 +213,9 @@ def _warn_of_silence(loaded: Loaded, inputs: Mapping[str, Any] | None) -> None:
     silent = [
         population["name"]
         for population in loaded.program.manifest["populations"]
-        if population["is_input"] and population["name"] not in (inputs or {})
+        if population["is_input"]
+        and population["sent_by"] is None
+        and population["name"] not in (inputs or {})
     ]
     if silent:
         typer.echo(

@@ -22,14 +22,13 @@ from emulator.engine.inputs import Schedule
 from emulator.engine.layout import in_large_pages, large_pages, visited_blocks, visited_rows
 from emulator.engine.loading import joins, microcode
 from emulator.engine.plastic import Plastic
+from emulator.engine.team import Team, next_size
 from emulator.errors import OverflowPolicyError, RunError
 from emulator.kernels.machine import SEGMENT, Machine
 from emulator.program import Program
 
-CHUNK_SECONDS = 0.1  # so that Ctrl-C and the progress bar feel immediate
 CHUNK_BYTES = 64_000_000  # of recordings held between chunks
 MAX_THREADS = 64
-TRY_EVERY = 16  # chunks
 PARAMETERS = ("bias", "threshold")
 """Of native neurons: a management program may write them."""
 NATIVE_WORDS = 3
@@ -76,7 +75,7 @@ class Engine:
     threads : int
         Workers; the result does not depend on it.
     is_managed : bool
-        Whether management programs may write parameters and synapses, which are copies then.
+        Whether management programs may write parameters, which are copies then.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class Engine:
     ) -> None:
         self.program = program
         self.chip = chip
-        self.is_managed = is_managed
+        self.is_managed, self._is_running = is_managed, False
         self.threads = min(threads, MAX_THREADS, max(1, program.n_cores))
         n_slots = program.max_delay_steps + 1
         self.state: dict[str, NDArray[Any]] = {
@@ -106,7 +105,9 @@ class Engine:
         self.tables |= {
             "row_start": row_start,
             "rows": in_large_pages(rows),
-            "synapses": self._synapses(),
+            "synapses": in_large_pages(program.synapses)
+            if self.plastic is None
+            else self.plastic.synapses,
             "blocks": visited_blocks(program),
             "segments": self._segments(),
             "joins": joins(program),
@@ -124,24 +125,23 @@ class Engine:
 
     def reset(self) -> None:
         """Restore the state of the freshly loaded program."""
+        self._require_rest()
         self.rest()
         self.state["words"][:] = self.program.words
         for name in PARAMETERS if self.is_managed else ():
             self.state[name][:] = getattr(self.program, name)
         if self.plastic is not None:
             self.plastic.reset()
-        elif self.is_managed:  # whose programs may have written weights
-            self.tables["synapses"][: len(self.program.synapses)] = self.program.synapses
+
+    def _require_rest(self) -> None:
+        if self._is_running:
+            raise RunError(
+                "this chip is running: its management programs can neither run nor reset it"
+            )
 
     def manage(self, manager: Any, guards: NDArray[np.int64]) -> None:
         """Let management programs run; see `Machine.manage`."""
         self.machine.manage(manager, guards)
-
-    def _synapses(self) -> NDArray[np.uint32]:
-        if self.plastic is not None:
-            return self.plastic.synapses
-        table = in_large_pages(self.program.synapses)
-        return table.copy() if self.is_managed else table
 
     def rest(self) -> None:
         """Restore the state of the neurons; synapses keep what they learned, and their traces are zero.
@@ -304,7 +304,22 @@ class Engine:
         OverflowPolicyError
             When `strict` and a sum wrapped around.
         """
-        done, chunk_steps, team = first_step, 16, _Team(self.threads)
+        self._require_rest()
+        self._is_running = True
+        try:
+            return self._advance(
+                n_steps, schedule, probed, on_chunk, seed, first_step, strict, reset_every,
+                pause_every, stop,
+            )  # fmt: skip
+        finally:
+            self._is_running = False
+
+    def _advance(
+        self, n_steps: int, schedule: Schedule, probed: Probed, on_chunk: OnChunk, seed: int,
+        first_step: int, strict: bool, reset_every: int | None, pause_every: tuple[int | None, ...],
+        stop: threading.Event | None,
+    ) -> int:  # fmt: skip
+        done, chunk_steps, team = first_step, 16, Team(self.threads)
         n_most = self._most_steps(len(probed.u) + len(probed.v) + len(probed.words))
         spike_buffer = np.empty(max(2 * self.program.n_sources, 1 << 18), np.uint32)
         self.machine.seed_with(seed)
@@ -320,7 +335,7 @@ class Engine:
                 chunk = self._chunk(pool, done, n, schedule, spike_buffer, probed, strict)
                 took = perf_counter() - start
                 team.took(took / max(1, len(chunk.active)))
-                chunk_steps = _next_size(n, took)
+                chunk_steps = next_size(n, took)
                 done += len(chunk.active)
                 if strict and chunk.n_overflows:
                     raise self._overflow(done)
@@ -442,40 +457,6 @@ class Engine:
         parts = np.arange(1, self.threads) / self.threads
         bounds = [0, *begins[np.searchsorted(share, parts)].tolist(), n_cores]
         return [(bounds[k], max(bounds[k], bounds[k + 1])) for k in range(self.threads)]
-
-
-class _Team:
-    """Whether one worker or all do the next chunk: where no second core is free, or steps are short, one is faster.
-
-    Both are tried at first, and the slower again now and then, as a machine's load changes.
-    """
-
-    def __init__(self, n_workers: int) -> None:
-        self._n_workers = n_workers
-        self._seconds = [0.0, 0.0]  # a step took, alone and together
-        self._n_chunks = self._now = 0
-
-    def choose(self) -> int:
-        """Return 0 for one worker, 1 for all."""
-        if self._n_workers == 1:
-            return 0
-        alone, together = self._seconds
-        faster = int(together <= alone)
-        if self._n_chunks < 2:
-            self._now = 1 - self._n_chunks
-        else:
-            self._now = 1 - faster if self._n_chunks % TRY_EVERY == 0 else faster
-        self._n_chunks += 1
-        return self._now
-
-    def took(self, seconds_a_step: float) -> None:
-        """Note how long the chosen ones took."""
-        self._seconds[self._now] = seconds_a_step
-
-
-def _next_size(n_steps: int, seconds: float) -> int:
-    """Return the steps of the next chunk: towards CHUNK_SECONDS, at most four times as many as this one."""
-    return max(1, min(4 * n_steps, int(n_steps * CHUNK_SECONDS / max(seconds, 1e-6))))
 
 
 @contextmanager

@@ -129,6 +129,9 @@ def _spikes(
         what = "is not an input" if name in program.population_index else "does not exist"
         raise NetworkError(f"inputs: '{name}' {what}; inputs are: {', '.join(names) or 'none'}")
     population = populations[program.population_index[name]]
+    if population["sent_by"] is not None:
+        sender = population["sent_by"]
+        raise NetworkError(f"inputs: '{name}': its spikes are sent by management core {sender}")
     size, payload = population["size"], population["payload"]
     if values.size == 0 and values.ndim < 2:
         return (np.empty(0, np.int64),) * 3

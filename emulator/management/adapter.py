@@ -46,6 +46,7 @@ class X86Task:
     def __call__(self, core: ManagementCore) -> None:
         """Run once."""
         management = self._management
+        management.know_spikes()
         before = [int(queue.state[total]) for queue, _, total, _ in self._ends]
         try:
             self.x86.run(core.step, PHASES.index(core.phase), core.step + (core.phase != "pre"))

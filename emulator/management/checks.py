@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from emulator.errors import RunError
+from emulator.management.channels import end_text
 from emulator.network.managed import ManagedProgram
 from emulator.program import Program
 
@@ -11,7 +12,7 @@ def check_attached(program: Program, programs: Sequence[ManagedProgram]) -> None
     """Raise RunError where a program from a file had management functions, and nothing takes their place."""
     there = {(p.core, p.phase) for p in programs}
     missing = [
-        f"'{p['name']}' of core {p['core']} in phase '{p['phase']}'"
+        f"'{p['name']}' of {end_text(p['core'])} in phase '{p['phase']}'"
         for p in program.manifest["managed"]
         if (p["core"], p["phase"]) not in there
     ]

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emulator.account import RECEIVE, SEND, SEND_WORDS
 from emulator.errors import ManagementError
-from emulator.network.managed import HOST, PHASES
+from emulator.network.managed import HOST, MOST_INSTRUCTIONS, PHASES
 
 if TYPE_CHECKING:
     from emulator.management.phases import Management
@@ -19,21 +19,39 @@ class ManagementCore:
 
     Attributes
     ----------
-    number : int
-        Which core; -1 is the host.
-    step : int
-        Steps that the chip did before this one, since it was loaded or reset.
-    phase : str
-        "pre", "post", "pre_learning", "post_learning" or "host".
     memory : dict
         The program's own: it lasts until the chip is reset.
+    instructions : int
+        What it has said that it took, and is not noted yet.
+    was_busy : bool
+        Whether there is anything to be noted.
     """
 
     def __init__(self, number: int, management: "Management") -> None:
-        self.number, self._management = number, management
+        self._number, self._management = number, management
         self.memory: dict[str, Any] = {}
-        self.step, self.phase = 0, PHASES[0]
+        self._step, self._phase = 0, PHASES[0]
         self.instructions = 0
+        self.was_busy = False
+
+    @property
+    def number(self) -> int:
+        """Which core; -1 is the host."""
+        return self._number
+
+    @property
+    def step(self) -> int:
+        """Steps that the chip did before this one, since it was loaded or reset."""
+        return self._step
+
+    @property
+    def phase(self) -> str:
+        """One of `PHASES`."""
+        return self._phase
+
+    def begin(self, step: int, phase: str) -> None:
+        """Set where it is; for who runs its programs."""
+        self._step, self._phase = step, phase
 
     @property
     def name(self) -> str:
@@ -55,6 +73,9 @@ class ManagementCore:
         ManagementError
             When there is no such region or word.
         """
+        self.was_busy = True
+        if name.endswith(".spikes"):
+            self._management.know_spikes()
         return self._management.memory[name].read(which)
 
     def write(self, name: str, values: ArrayLike, which: ArrayLike | None = None) -> None:
@@ -65,6 +86,7 @@ class ManagementCore:
         ManagementError
             When there is no such word, it can only be read, or a value is out of range.
         """
+        self.was_busy = True
         self._management.memory[name].write(values, which)
 
     def send_spikes(
@@ -88,6 +110,7 @@ class ManagementCore:
         ManagementError
             With what is wrong.
         """
+        self.was_busy = True
         self._management.send_spikes(self, population, neurons, payload, at)
 
     def reward(self, r0: int = 0, r1: int = 0) -> None:
@@ -107,6 +130,7 @@ class ManagementCore:
         Parameters stay as they were written, and synapses keep what they learned; when all populations are reset,
         their traces are zero.
         """
+        self.was_busy = True
         self._management.reset_state(self, populations)
 
     def send(self, channel: str, message: int | Sequence[int] | NDArray[Any]) -> None:
@@ -151,9 +175,10 @@ class ManagementCore:
         if (
             isinstance(instructions, bool)
             or not isinstance(instructions, int | np.integer)
-            or instructions < 0
+            or not 0 <= instructions <= MOST_INSTRUCTIONS
         ):
             raise ManagementError(
-                f"spend({instructions!r:.60}): it must be a number of instructions"
+                f"spend({instructions!r:.60}): it must be a number of instructions, 0 to {MOST_INSTRUCTIONS:,}"
             )
+        self.was_busy = True
         self.instructions += int(instructions)

@@ -122,6 +122,8 @@ class Region:
         if which is None:
             return self.place, self.core
         index = np.asarray(which)
+        if not index.size:
+            index = index.astype(np.int64)
         if index.dtype.kind not in "iu" or (
             index.size and not 0 <= index.min() <= index.max() < len(self)
         ):

@@ -101,11 +101,13 @@ class Management:
             for phase in PHASES
         ]
         self._now: list[Task] = []
-        hosted = any(p.core == HOST for p in self.programs)
+        self._is_hosted = hosted = any(p.core == HOST for p in self.programs)
         listed = enumerate(self.channels.values())
         self._to_host = [(k, c) for k, c in listed if c.target == HOST and not hosted]
         self._messages: list[tuple[int, int, int, int, int]] = []
         self._fired = np.empty(0, np.uint32)
+        self._place: int | None = None  # of the step in its chunk; None: its neurons are to come
+        self._knows_spikes = False
         guards = [(PHASES.index(p.phase), p.every, p.first) for p in self.programs]
         engine.manage(self, np.array(guards, np.int64).reshape(-1, 3))
 
@@ -126,23 +128,17 @@ class Management:
     def phase(self, step: int, t: int, phase: int) -> None:
         """Run the programs of a phase whose guards hold; `t` is the step's place in the chunk."""
         tasks = self._now
+        self._place = None if phase == PRE else t
+        self._knows_spikes = False
         for program, run in self._by_phase[phase]:
             since = step - program.first
             if since < 0 or since % program.every:
                 continue
             core = self.cores[program.core]
-            core.step, core.phase = step, program.phase
-            when = program.when
-            if when is not None:
-                try:
-                    holds = self.channels[when].n_waiting if isinstance(when, str) else when(core)
-                except Exception as error:
-                    raise self._failure(error, program, core, "guard") from error
-                if not holds:
-                    continue
-            tasks.append(Task(program, core, greenlet(run)))
+            core.begin(step, program.phase)
+            if program.when is None or self._holds(program, core, (step, phase, program.core)):
+                tasks.append(Task(program, core, greenlet(run)))
         if tasks:
-            self._know_spikes(step, t, phase)
             try:
                 self._run(step, phase, tasks)
             finally:
@@ -157,11 +153,32 @@ class Management:
         self.engine.machine.expect_spikes(self.outbox.next_step)
         return merged
 
-    def _know_spikes(self, step: int, t: int, phase: int) -> None:
+    def know_spikes(self) -> None:
         """Mark in `fired` who fired in this step; before the neurons were advanced nobody has."""
+        if self._knows_spikes:
+            return
         self.fired[self._fired] = 0
-        self._fired = self.engine.machine.fired_now(t) if phase != PRE else np.empty(0, np.uint32)
+        none, place = np.empty(0, np.uint32), self._place
+        self._fired = none if place is None else self.engine.machine.fired_now(place)
         self.fired[self._fired] = 1
+        self._knows_spikes = True
+
+    def _holds(
+        self, program: ManagedProgram, core: ManagementCore, where: tuple[int, int, int]
+    ) -> bool:
+        """Return whether a guard holds; what it did is its core's."""
+        when = program.when
+        if isinstance(when, str):
+            return self.channels[when].n_waiting > 0
+        assert when is not None
+        try:
+            return bool(when(core))
+        except Exception as error:
+            raise self._failure(error, program, core, "guard") from error
+        finally:
+            if core.was_busy:
+                self._book(core, where)
+                self.engine.machine.expect_spikes(self.outbox.next_step)
 
     def _run(self, step: int, phase: int, tasks: list[Task]) -> None:
         """Let tasks run in turn; who has to wait lets others go on."""
@@ -170,6 +187,8 @@ class Management:
             able = [task for task in waiting if task.can_go]
             if not able:
                 who = "; ".join(task.waits_for() for task in waiting)
+                if self._is_hosted and any(t.channel and t.channel.target == HOST for t in waiting):
+                    who += "; the host has programs, so they must receive what is sent to it"
                 raise ManagementError(f"step {step}, phase '{PHASES[phase]}': deadlock: {who}")
             for task in able:
                 if task.can_go:
@@ -186,13 +205,17 @@ class Management:
             raise self._failure(error, task.program, core, "program") from error
         finally:
             self.deliver_to_host(where[0])
-            account = self.account
-            account.add_words(where, READ, self.memory.reads)
-            account.add_words(where, WRITE, self.memory.writes)
-            account.add(where, INSTRUCTIONS, core.instructions)
-            core.instructions = 0
+            self._book(core, where)
             if task.stack.dead:
-                account.add(where, CALL, 1)
+                self.account.add(where, CALL, 1)
+
+    def _book(self, core: ManagementCore, where: tuple[int, int, int]) -> None:
+        """Note what a core read, wrote and computed since it was noted last."""
+        account = self.account
+        account.add_words(where, READ, self.memory.reads)
+        account.add_words(where, WRITE, self.memory.writes)
+        account.add(where, INSTRUCTIONS, core.instructions)
+        core.instructions, core.was_busy = 0, False
 
     def deliver_to_host(self, step: int) -> None:
         """Take messages to the host, where it has no program of its own that receives them."""
@@ -211,8 +234,8 @@ class Management:
     def _failure(
         self, error: Exception, program: ManagedProgram, core: ManagementCore, what: str
     ) -> ManagementError:
-        if isinstance(error, ManagementError) and isinstance(program.run, Path):
-            return error  # it says where
+        if isinstance(error, ManagementError) and str(error).startswith("management core "):
+            return error  # of x86 code, which says where
         text = (
             str(error) if isinstance(error, EmulatorError) else f"{type(error).__name__}: {error}"
         )
@@ -250,7 +273,11 @@ class Management:
 
     def wait(self, core: ManagementCore, queue: Channel, *, sending: bool) -> None:
         """Let others go on until a message, or room for one, is there."""
-        task = next(task for task in self._now if task.stack is getcurrent())
+        task = next((task for task in self._now if task.stack is getcurrent()), None)
+        if task is None:
+            raise ManagementError(
+                f"only a program can wait for channel '{queue.name}', no guard: ask waiting or has_room"
+            )
         task.channel, task.sending = queue, sending
         parent = task.stack.parent
         assert parent is not None

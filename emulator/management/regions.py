@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
-from emulator.compiler.weights import mantissa_limit, weight_step
 from emulator.engine.plastic import plastic_places, plastic_sizes
 from emulator.learning import PRE_TRACES, TRACE_MAX, TRACES
 from emulator.management.channels import Channel
@@ -153,17 +152,18 @@ def _of_projection(
             program.n_cores, shift=shift, bits=bits, is_signed=shift == WEIGHT_SHIFT,
         )  # fmt: skip
 
-    low, high = _weight_limits(projection, None if rule is None else chip)
-    yield field("weights", WEIGHT_SHIFT, WEIGHT_BITS, low, high)
+    # Weights that do not learn are those of the program: reports, and what is trained, count on it.
+    limits = READ_ONLY if rule is None else chip.learning.weight_limits(projection["sign_mode"])
+    yield field("weights", WEIGHT_SHIFT, WEIGHT_BITS, *limits)
     if rule is None:
         return
     yield field("delays", DELAY_SHIFT, DELAY_BITS, 0, program.max_delay_steps)
     place, core, pre = synapses()
     if rule.has_tag:
         at = place - int(place.min() if len(place) else 0) + places[index]["tags"].start
-        limits = chip.learning.tag_limits
+        tags = chip.learning.tag_limits
         yield Region(
-            f"{name}.tags", state["tags"], at, core, limits.minimum, limits.maximum, program.n_cores,
+            f"{name}.tags", state["tags"], at, core, tags.minimum, tags.maximum, program.n_cores,
             bits=16,
         )  # fmt: skip
     cores_of = _ends(program, projection, pre, core)
@@ -178,18 +178,6 @@ def _of_projection(
 
 def _core_of(program: Program, compartment: NDArray[np.int64]) -> NDArray[np.int32]:
     return (np.searchsorted(program.core_start, compartment, side="right") - 1).astype(np.int32)
-
-
-def _weight_limits(projection: dict[str, Any], learning: Chip | None) -> tuple[int, int]:
-    """Return the mantissas a synapse may have: those of its learning engine, or of the bits that store it."""
-    mode, bits = projection["sign_mode"], projection["weight_bits"]
-    if learning is not None:
-        mixed = learning.learning.mixed_weight_limits
-        most, least = mixed.maximum, mixed.minimum
-    else:
-        most = mantissa_limit(mode, bits)
-        least = -most - weight_step(mode, bits)
-    return {"mixed": (least, most), "exc": (0, most), "inh": (-most, 0)}[mode]
 
 
 def _ends(

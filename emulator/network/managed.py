@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from inspect import iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ PHASES = ("pre", "post", "pre_learning", "post_learning", "host")
 WORD_TYPES = ("int32", "uint32")
 MOST_DEPTH, MOST_WORDS, MOST_CHANNELS, MOST_CORES = 65_536, 512, 1024, 16
 MOST_STEPS = 2**32 - 1
+MOST_INSTRUCTIONS = 2**40
+"""That one call of a program can be said to take."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,10 @@ def managed(
         mistakes.append(
             f"run is {run!r:.60}; it must be a function of a core, or the path of an ELF file"
         )
+    elif isgeneratorfunction(run) or iscoroutinefunction(run):
+        mistakes.append(
+            "run is a generator or async function; it must be a plain one, which may wait in the middle"
+        )
     if number == HOST and isinstance(run, str | Path):
         mistakes.append("run is a file; the host runs Python functions only")
     _whole("every", every, 1, MOST_STEPS, mistakes)
@@ -107,7 +114,7 @@ def managed(
         mistakes.append(
             f"when is {when!r:.60}; it must be the name of a channel, or a function of a core"
         )
-    _whole("instructions", instructions, 0, 2**40, mistakes)
+    _whole("instructions", instructions, 0, MOST_INSTRUCTIONS, mistakes)
     if mistakes:
         raise NetworkError("\n".join(f"management program: {mistake}" for mistake in mistakes))
     if first is None:

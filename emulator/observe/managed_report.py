@@ -69,6 +69,7 @@ def management_tables(data: dict[str, Any]) -> RenderableType:
         ("core", "right"), ("calls", "right"), ("instructions", "right"), ("words", "right"),
         ("messages", "right"), ("cycles", "right"), ("energy", "right"),
     )  # fmt: skip
+    timed = data["cycles"] is not None
     for line in data["cores"]:
         on_chip = line["tile"] is not None
         table.add_row(
@@ -77,11 +78,11 @@ def management_tables(data: dict[str, Any]) -> RenderableType:
             f"{line['instructions']:,}",
             f"{line['words_read'] + line['words_written']:,}",
             f"{line['messages']:,}",
-            f"{sum(line['cycles_by_phase'].values()):,}" if on_chip else "-",
+            f"{sum(line['cycles_by_phase'].values()):,}" if on_chip and timed else "-",
             energy_text(line["energy_pj"]) if on_chip else "-",
         )
     note = Text(
-        "  words: of neuron cores, read or written, each with its packets; the time of the\n"
+        "  words: of neuron cores, read or written, each with its packets; the\n"
         "  host's own computer is not counted\n"
     )
     if data["cycles"] is not None:

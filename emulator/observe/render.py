@@ -108,7 +108,8 @@ def _summary(data: dict[str, Any]) -> Table:
         "packets",
         f"{events['packet']:,}",
         f"{'one per spike' if data['chip']['multicast'] else 'one per spike and destination core'}; "
-        f"{events['host']:,} from the host",
+        f"{events['host']:,} of inputs"
+        + ("; and those of management cores" if data["management"] is not None else ""),
     )
     table.add_row(
         "hops",
@@ -222,7 +223,12 @@ def core_map(
         lines.append(Text(f"most: core {hottest['core']} on {tile}: {show(hottest[key])}"))
     if map_of == "energy":
         rest = show(data["cores"][-1]["energy_pj"])
-        lines.append(Text(f"not on the map: {rest} of the chip (host packets, barrier, static)"))
+        managed = data["management"] or {"cores": []}
+        own = sum(line["energy_pj"] or 0 for line in managed["cores"])
+        also = f", {show(own)} of management cores" if own else ""
+        lines.append(
+            Text(f"not on the map: {rest} of the chip (host packets, barrier, static){also}")
+        )
     return Group(*lines, Text())
 
 

@@ -29,7 +29,7 @@ MEANING = {
     "packet": "packet's way within tiles, once however far it travels",
     "hop_ew": "flit over a link between routers, to the east or west",
     "hop_ns": "flit over a link between routers, to the north or south",
-    "host": "input spike entering at a host port, likewise",
+    "host": "input spike entering at a host port or a management core, likewise",
     "axon_in": "packet received: axon look-up at the destination core",
     "synapse_word": "word of synapse memory read",
     "synaptic_event": "stored synapse visited: a weight added to a compartment's input",
