@@ -313,3 +313,9 @@ def test_an_environment_that_fails_is_named_with_the_step(method, answer, messag
     assert re.match(r"step \d+, phase 'host', the host: program '\w+'", str(caught.value))
     delattr(environment, method)
     assert world.run(1).rewards.tolist() == [10]  # what failed left nothing behind
+
+
+@pytest.mark.parametrize("seeds", [1.5, None, True])
+def test_seeds_are_whole_numbers(seeds):
+    with pytest.raises(WorldError, match="seeds is "):
+        guessing().run(seeds)

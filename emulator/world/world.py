@@ -132,6 +132,8 @@ class World:
         WorldError, ManagementError
             When there is nothing to run; when the environment fails, or shows what the sensors cannot code.
         """
+        if isinstance(seeds, bool) or not isinstance(seeds, int | np.integer | Iterable):
+            raise WorldError(f"seeds is {seeds!r:.60}; it must be a whole number, or several")
         given = range(seeds) if isinstance(seeds, int | np.integer) else seeds
         self._seeds = [whole("seed", seed, 0, 2**31 - 1, WorldError) for seed in given]
         if not self._seeds:
