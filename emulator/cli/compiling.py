@@ -90,6 +90,12 @@ def print_program(program: Program, chip: Chip, console: Console) -> None:
     if projections:
         console.print(_projections(projections))
     print_notes(program, console)
+    for managed in program.manifest["managed"]:
+        console.print(
+            f"warning: the file does not hold management function '{managed['name']}': run the .py file itself, or add "
+            "it with Emulator.manage",
+            highlight=False, markup=False,
+        )  # fmt: skip
 
 
 def print_notes(program: Program, console: Console) -> None:

@@ -201,6 +201,7 @@ class Network:
         """
         mistakes: list[str] = []
         program = _program(model, mistakes)
+        is_known = not (mistakes and str(model).endswith(".nasm"))  # whose parameters nobody knows
         if neurons_per_core is not None and not (
             is_int(neurons_per_core) and neurons_per_core >= 1
         ):
@@ -218,7 +219,7 @@ class Network:
             if missing:
                 mistakes.append(f"model '{model}' needs {', '.join(missing)}")
         else:
-            values = self._registers(parameters, size, mistakes)
+            values = self._registers(parameters, size, mistakes) if is_known else {}
         if mistakes:
             raise NetworkError("\n".join(f"population '{name}': {mistake}" for mistake in mistakes))
         payload = None if program is None or program.payload is None else program.payload

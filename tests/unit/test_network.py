@@ -404,3 +404,13 @@ def test_mistakes_in_chunks(chunks, delay, message):
     a = net.population("a", 5, vth_mant=5)
     with pytest.raises(NetworkError, match=re.escape(message)):
         net.connect(a, a, weights=iter(chunks), delay=delay)
+
+
+def test_a_broken_model_file_brings_no_mistakes_of_its_parameters(tmp_path):
+    path = tmp_path / "typo.nasm"
+    path.write_text("    MOVE r0, 1\n")
+    with pytest.raises(NetworkError) as caught:
+        Network("n").population("b", 2, model=str(path), th=5)
+    assert "unknown parameter" not in str(caught.value)
+    assert "threshold" not in str(caught.value)
+    assert "typo.nasm:1" in str(caught.value)
