@@ -88,16 +88,17 @@ cdef extern from *:
         for (int64_t i = 0; i < WHOLE(n); i++) p[i] *= f[i];
     }
     /* a / 128, rounded with 7 of the random bits, or up from `least` of 128 on, and clipped */
+    /* a / 128, and one more where the fraction is `least` or more, or more than 7 random bits. */
     #define ROUNDED(put) \\
         if (random) { \\
             for (int64_t i = 0; i < n; i++) { \\
-                int32_t y = (a[i] >> 7) + (((int32_t)((uint32_t)random[i] >> shift) & 127) < (a[i] & 127)); \\
+                int32_t y = (a[i] + 127 - ((int32_t)((uint32_t)random[i] >> shift) & 127)) >> 7; \\
                 CLIP(y, low, high); \\
                 put; \\
             } \\
         } else { \\
             for (int64_t i = 0; i < n; i++) { \\
-                int32_t y = (a[i] >> 7) + ((a[i] & 127) >= least); \\
+                int32_t y = (a[i] + 128 - least) >> 7; \\
                 CLIP(y, low, high); \\
                 put; \\
             } \\
@@ -110,18 +111,18 @@ cdef extern from *:
         CLIP(y, sum_low, sum_high); \\
         a += y; \\
         CLIP(a, sum_low, sum_high);
-    #define EACH(sums, up) \\
+    #define EACH(sums, more) \\
         for (int64_t i = 0; i < n; i++) { \\
             int32_t y, a = (word[i] >> 23) * 128; \\
             sums \\
-            a = (a >> 7) + (up); \\
+            a = (a + (more)) >> 7; \\
             CLIP(a, low, high); \\
             word[i] = (int32_t)(((uint32_t)word[i] & 0x007FFFFFu) | (uint32_t)a << 23); \\
         }
     #define SCALE(s) int32_t s##m = s->m, s##down = s->down, s##up = s->up;
     #define LEARN(sums) \\
         int32_t sum_low = r->sum_low, sum_high = r->sum_high, low = r->low, high = r->high, least = r->least; \\
-        if (random) EACH(sums, (int32_t)((uint32_t)random[i] >> 25) < (a & 127)) else EACH(sums, (a & 127) >= least)
+        if (random) EACH(sums, 127 - (int32_t)((uint32_t)random[i] >> 25)) else EACH(sums, 128 - least)
     KERNEL void learn1(lanes_t word, in_t random, int64_t n, const range_t *r, of_t f, const scale_t *s) {
         SCALE(s)
         LEARN(ADD(f[i], s))
