@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from emulator.chip.routes import Routes, RoutingOrder, Topology, routes_of
 from emulator.chip.rules import RULES
 from emulator.units import cycles_from_ns
 
@@ -60,7 +61,7 @@ class LinkLatency(Section):
 
 
 class Mesh(Section):
-    """The network on chip: width x height routers, one per tile, dimension-order XY routing."""
+    """The network on chip: width x height routers, one per tile."""
 
     width: Annotated[int, Field(ge=1, le=64)]
     """Tiles along x."""
@@ -68,12 +69,16 @@ class Mesh(Section):
     """Tiles along y."""
     cores_per_tile: Annotated[int, Field(ge=1, le=64)]
     """Cores that share a router; width x height x cores_per_tile is at most 65535."""
+    topology: Topology = "mesh"
+    """mesh: rows and columns end at the edges; torus: they are rings, and packets take the shorter way round."""
+    routing: RoutingOrder = "xy"
+    """The axis along which packets travel first."""
     flit_bits: Annotated[int, Field(ge=1, le=4096)]
     """Bits that cross a link in one cycle."""
     header_bits: Annotated[int, Field(ge=1, le=4096)]
     """Bits of a packet without payload; a packet is ceil((header + payload) / flit_bits) flits."""
     virtual_channels: Annotated[int, Field(ge=1, le=8)]
-    """Virtual channels of each router input."""
+    """Virtual channels of each router input; an even number on a torus, half of them for packets that cross an edge."""
     buffer_flits: Annotated[int, Field(ge=1, le=64)]
     """Depth of the buffer of each virtual channel."""
     routing_delay_cycles: Annotated[int, Field(ge=0, le=1)]
@@ -93,7 +98,7 @@ class Mesh(Section):
     input_queue_packets: Annotated[int, Field(ge=1, le=65_535)] = 16
     """Packets that a core holds, the one it serves included; further ones wait in the mesh."""
     multicast: Literal["none", "tree"] = "none"
-    """none: a packet per destination core; tree: copies are made in the routers along XY."""
+    """none: a packet per destination core; tree: copies are made in the routers where their routes part."""
     source: Source
     """Where the topology and the router come from."""
 
@@ -101,6 +106,11 @@ class Mesh(Section):
     def n_tiles(self) -> int:
         """Number of tiles, which are numbered x + width * y."""
         return self.width * self.height
+
+    @property
+    def routes(self) -> Routes:
+        """The way that packets take between tiles."""
+        return routes_of(self.width, self.height, self.topology, self.routing)
 
     @property
     def n_cores(self) -> int:

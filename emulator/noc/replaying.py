@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from emulator.atomic import atomic_file
 from emulator.chip import Chip
+from emulator.chip.routes import PORTS
 from emulator.errors import RunError
 from emulator.kernels.router import Replay
-from emulator.noc.mesh import PORTS, mesh_settings, stuck_message
+from emulator.noc.mesh import mesh_settings, stuck_message
 from emulator.noc.trace import Trace, make_trace
 
 TILE_CYCLES = 200_000  # between two looks at Ctrl-C: well below 0.1 s on a loaded mesh
@@ -125,7 +126,8 @@ def replay(
         trace = make_trace(trace)
     trace.check_tiles(chip.mesh)
     settings = mesh_settings(chip, blocked_tile)
-    kernel = Replay(settings, trace.cycle, trace.src, trace.dst, trace.size)
+    routes = chip.mesh.routes.packed
+    kernel = Replay(settings, routes, trace.cycle, trace.src, trace.dst, trace.size)
     start = perf_counter()
     for _ in advance(kernel, chip):
         if progress is not None:

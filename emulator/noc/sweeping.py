@@ -145,7 +145,7 @@ def _measure(
     first, end, last = np.cumsum(phases).tolist()
     cycle, source, target = packets(traffic, mesh, load / size, last, seed)
     flits = np.full(len(cycle), size, np.int32)
-    kernel = Replay(mesh_settings(chip), cycle, source, target, flits)
+    kernel = Replay(mesh_settings(chip), mesh.routes.packed, cycle, source, target, flits)
     arrived_flits = []
     for until in (first, end):
         for _ in advance(kernel, chip, max(0, until - TO_TERMINAL)):

@@ -253,11 +253,11 @@ def _count_traffic(
 
     source, to_tile = traffic.source[packets], core[packets] // chip.mesh.cores_per_tile
     if chip.mesh.multicast == "tree":
-        source, hops_ew, hops_ns = _tree_hops(source, places[1], to_tile, chip.mesh.width)
+        of_source, from_tile = source, places[1][source]
+        source, tree = np.unique(of_source, return_inverse=True)
+        hops_ew, hops_ns = chip.mesh.routes.tree_hops(tree, from_tile, to_tile)
     else:
-        to_y, to_x = np.divmod(to_tile, chip.mesh.width)
-        from_y, from_x = np.divmod(places[1][source].astype(np.int64), chip.mesh.width)
-        hops_ew, hops_ns = abs(to_x - from_x), abs(to_y - from_y)
+        hops_ew, hops_ns = chip.mesh.routes.hops(places[1][source], to_tile)
     sent = traffic.spikes_per_source[source].astype(np.int64)
     population = traffic.program.source_population[source].astype(np.int64)
     sender = places[0][source]  # -1, the chip, for inputs
@@ -269,33 +269,3 @@ def _count_traffic(
     flits = sent * (size if isinstance(size, int) else size[source])
     lines.add("hop_ew", sender, population, flits * hops_ew)
     lines.add("hop_ns", sender, population, flits * hops_ns)
-
-
-def _tree_hops(
-    source: Ints, source_tile: NDArray[np.int32], to_tile: Ints, width: int
-) -> tuple[Ints, Ints, Ints]:
-    """Return sources once each, and the links along x and along y of the XY tree to all their tiles.
-
-    A tree is a row from the source's tile to the farthest columns on both sides, and in each column a run to the
-    farthest rows.
-    """
-    y, x = np.divmod(to_tile, width)
-    from_y, from_x = np.divmod(source_tile[source].astype(np.int64), width)
-    first_column, run_ew = _spans(source, x - from_x)
-    in_column = source * width + x
-    first_in_column, run_ns = _spans(in_column, y - from_y)
-    hops_ns = np.zeros(int(source.max(initial=-1)) + 1, np.int64)
-    np.add.at(hops_ns, source[first_in_column], run_ns)
-    once = source[first_column]
-    return once, run_ew, hops_ns[once]
-
-
-def _spans(key: Ints, offset: Ints) -> tuple[Ints, Ints]:
-    """Return an index of each key, and the links from 0 to the farthest offsets of that key on both sides."""
-    order = np.argsort(key, kind="stable")
-    begins = np.flatnonzero(np.diff(key[order], prepend=-1))
-    if not len(begins):
-        return begins, begins
-    span = np.maximum.reduceat(np.maximum(offset[order], 0), begins)
-    span += np.maximum.reduceat(np.maximum(-offset[order], 0), begins)
-    return order[begins], span

@@ -138,7 +138,7 @@ class AnalyticTimer:
             spike_source,
             self._learning.spiking(active),
             self._costs,
-            mesh.width,
+            mesh.routes.packed,
             mesh.cores_per_tile,
             mesh.multicast == "tree",
             step_cycles,

@@ -19,8 +19,8 @@ from emulator.account import NO_LINES, Managed
 from emulator.chip import Chip
 from emulator.errors import RunError
 from emulator.kernels import pipeline
-from emulator.kernels.analytic import Trees
 from emulator.kernels.router import BRANCH
+from emulator.kernels.trees import Trees
 from emulator.noc.mesh import mesh_settings, stuck_message
 from emulator.program import Program
 from emulator.timing.analytic import (
@@ -55,11 +55,11 @@ class _Worker:
         root, branches = np.empty(0, np.uint32), np.empty(0, BRANCH)
         if mesh.multicast == "tree":
             sources = (sent.entry_start, sent.entries, sent.source_tile)
-            shape = (mesh.width, mesh.height, mesh.cores_per_tile)
-            self.trees = Trees(*sources, *shape, MOST_BRANCHES)
+            self.trees = Trees(*sources, mesh.routes.packed, mesh.cores_per_tile, MOST_BRANCHES)
             root, branches = self.trees.root, self.trees.branches  # rewritten in place
         self.timer = pipeline.Timer(
             mesh_settings(chip),
+            mesh.routes.packed,
             costs,
             program.n_cores,
             mesh.cores_per_tile,

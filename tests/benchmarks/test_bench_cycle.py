@@ -71,7 +71,15 @@ def mesh_alone(program, chip, run, start) -> tuple[int, float]:
             cycle, source, target = kernel.packets()
             one = np.ones(len(cycle), np.int32)
             places = source.astype(np.int32), target.astype(np.int32)
-            meshes.append(Replay(mesh_settings(chip), np.ascontiguousarray(cycle), *places, one))
+            meshes.append(
+                Replay(
+                    mesh_settings(chip),
+                    chip.mesh.routes.packed,
+                    np.ascontiguousarray(cycle),
+                    *places,
+                    one,
+                )
+            )
     begin = process_time()
     for mesh in meshes:
         assert mesh.advance(2**60)
