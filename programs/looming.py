@@ -11,10 +11,14 @@ Lengths and speeds are those of a toy: a frame is 2 ms of the recording, and 0.1
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parent))
+from program_tools import need_to_draw, pyplot, run_script, save_picture
 
 from emulator import Network, load_chip
 from emulator.importers.events import read_events
@@ -193,14 +197,9 @@ def edges_seen(episodes: Episodes, index: int) -> np.ndarray:
     return counts.max(axis=0)
 
 
-def draw(path: str, found: dict[str, Episodes], without: dict[str, float]) -> None:
+def draw(path: Path, found: dict[str, Episodes], without: dict[str, float]) -> None:
     """Draw what is seen before a turn, the edges over time, and how often the agent turns."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "looming"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot("looming")
     figure = plt.figure(figsize=(10, 6.5), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[1, 1.3])
     one = found["approaches"][0]
@@ -226,18 +225,19 @@ def draw(path: str, found: dict[str, Episodes], without: dict[str, float]) -> No
     bars.set_xticklabels(KINDS, fontsize=8)
     bars.set_ylim(0, 1.25)
     bars.legend(loc="upper right", fontsize=8)
-    figure.savefig(path, metadata={"Date": None})
+    save_picture(figure, path)
 
 
 def main() -> None:
     """Run, print, check and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("picture", nargs="?", help="where to draw, *.svg")
+    parser.add_argument("picture", nargs="?", type=Path, help="where to draw, *.svg")
     parser.add_argument(
         "--events", type=Path, help="a recording, *.bin (N-MNIST) or *.dat (Prophesee)"
     )
     parser.add_argument("--trials", type=int, default=100)
     arguments = parser.parse_args()
+    need_to_draw(arguments.picture and arguments.picture.parent)
     frames = made_up() if arguments.events is None else recorded(arguments.events)
     n = arguments.trials
     found = {kind: trials(frames, kind, n, observations=True) for kind in KINDS}
@@ -259,4 +259,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -109,7 +109,7 @@ def load_mnist(path: Path) -> Images:
 
 
 def load_small() -> Images:
-    """Return the digits of scikit-learn: 1,347 to train with, 450 to test with."""
+    """Return the small digits: 1,347 to train with, 450 to test with."""
     split = load_split()
     train, test = (x.astype(np.float32) for x in (split.train_images, split.test_images))
     return Images(train, test, split.train_labels, split.test_labels)

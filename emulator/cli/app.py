@@ -15,6 +15,7 @@ from emulator.cli import (
     management,
     microcode,
     noc,
+    programs,
     reporting,
     retiming,
     running,
@@ -28,10 +29,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: emulator run programs/digits.py --chip loihi --steps 140 --reset-every 14 -o digits_run",
+    epilog="Example: emulator run digits --chip loihi --steps 140 --reset-every 14 -o digits_run",
 )
 for module in (
     chips,
+    programs,
     compiling,
     running,
     reporting,

@@ -12,20 +12,26 @@ from rich.table import Table
 from emulator.chip import Chip, load_chip
 from emulator.cli import options
 from emulator.cli.networks import NETWORK_SUFFIXES, Source, load
+from emulator.cli.programs import network_path
 from emulator.errors import NetworkError, ProgramError, RunError
 from emulator.program import Program
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    epilog = (
-        "Example: emulator compile programs/digits.nir --dt 1e-3 --chip loihi -o digits.program"
-    )
+    epilog = "Example: emulator compile digits --chip loihi -o digits.program"
     app.command(name="compile", epilog=epilog)(compile_)
 
 
 def compile_(
-    network: Annotated[Path, typer.Argument(metavar="NETWORK", help="A .py or .nir file.")],
+    network: Annotated[
+        Path,
+        typer.Argument(
+            metavar="NETWORK",
+            help="A .py or .nir file, or the name of a shipped network.",
+            callback=network_path,
+        ),
+    ],
     chip: options.ChipOption,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PROGRAM", help="File to write.")

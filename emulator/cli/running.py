@@ -13,6 +13,7 @@ from emulator.cli import options
 from emulator.cli.attaching import attached
 from emulator.cli.compiling import print_notes
 from emulator.cli.networks import Loaded, Source, depth_steps, load
+from emulator.cli.programs import network_path
 from emulator.cli.progress import progress_bar
 from emulator.emulator import Emulator, resume_run
 from emulator.errors import RunError
@@ -28,7 +29,7 @@ DEFAULT_STEPS = 100
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    epilog = "Example: emulator run programs/digits.py --chip loihi --steps 140 --reset-every 14 -o digits_run"
+    epilog = "Example: emulator run digits --chip loihi --steps 140 --reset-every 14 -o digits_run"
     app.command(name="run", epilog=epilog)(run)
 
 
@@ -39,7 +40,11 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     context: typer.Context,
     network: Annotated[
         Path | None,
-        typer.Argument(metavar="PROGRAM|NETWORK", help="A compiled program, .py or .nir file."),
+        typer.Argument(
+            metavar="PROGRAM|NETWORK",
+            help="A compiled program, .py or .nir file, or the name of a shipped network.",
+            callback=network_path,
+        ),
     ] = None,
     chip: options.OptionalChipOption = None,
     output: Annotated[

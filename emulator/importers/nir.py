@@ -67,7 +67,13 @@ class Layer:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite in the end is refused
-def load_nir(path: str | Path, dt_seconds: float, *, limit_bytes: int = 2**30) -> NirNetwork:
+def load_nir(
+    path: str | Path,
+    dt_seconds: float,
+    *,
+    neurons_per_core: int | None = None,
+    limit_bytes: int = 2**30,
+) -> NirNetwork:
     """Read a network from a .nir file.
 
     Parameters
@@ -77,6 +83,8 @@ def load_nir(path: str | Path, dt_seconds: float, *, limit_bytes: int = 2**30) -
     dt_seconds : float
         Duration of a step in the file's unit of time, which the file does not say: often 1e-4, or 1
         if its time constants are in steps.
+    neurons_per_core : int, optional
+        At most so many of each population on a core, as in `Network.population`.
     limit_bytes : int
         Most bytes that the file's data sets may declare together.
 
@@ -109,7 +117,7 @@ def load_nir(path: str | Path, dt_seconds: float, *, limit_bytes: int = 2**30) -
     if problems:
         raise NetworkError("\n".join(f"{path}: {problem}" for problem in problems))
     try:
-        return _build(path, dt_seconds, graph, layers, routes, depths)
+        return _build(path, dt_seconds, graph, layers, routes, depths, neurons_per_core)
     except NetworkError as error:
         raise NetworkError(f"{path}: {error}") from error
 
@@ -287,6 +295,7 @@ def _build(
     layers: dict[str, Layer],
     routes: list[Route],
     depths: dict[str, int],
+    neurons_per_core: int | None,
 ) -> NirNetwork:
     """Put the populations into a network, inputs first and then by depth, and join them."""
     network = NirNetwork(path.stem, dt_ms=dt * 1000)
@@ -298,7 +307,11 @@ def _build(
             populations[name] = network.input(name, node.n_outputs)
         else:
             populations[name] = network.population(
-                name, node.n_outputs, model="lif", refractory=1, **layers[name].parameters
+                name,
+                node.n_outputs,
+                neurons_per_core=neurons_per_core,
+                refractory=1,
+                **layers[name].parameters,
             )
     for route in routes:
         gain = layers[route.target].gain

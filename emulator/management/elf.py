@@ -19,9 +19,9 @@ WRITE, EXECUTE = 2, 4
 
 
 def missing(name: str) -> EmulatorError:
-    """Return the error where a package of the extra is not installed."""
+    """Return the error where a package for x86 programs is not installed."""
     return EmulatorError(
-        f"x86 management programs need the package {name}: pip install 'neurochip-emulator[x86]'"
+        f"x86 management programs need the package {name}: pip install unicorn pyelftools"
     )
 
 

@@ -34,7 +34,7 @@ def inputs(steps, seed):
     return {"in": np.random.default_rng(seed).random((steps, 8)) < 0.3}
 """
 COMMANDS = (
-    "check", "chips", "compile", "run", "report", "retime", "models", "asm", "disasm", "step",
+    "check", "chips", "programs", "compile", "run", "report", "retime", "models", "asm", "disasm", "step",
     "build-management",
 )  # fmt: skip
 
