@@ -6,13 +6,14 @@
 from collections.abc import Callable, Container
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.errors import EmulatorError
 
+Array = TypeVar("Array", bound=NDArray[Any])
 Error = Callable[[str], EmulatorError]
 LONG = 10**18
 """Numbers beyond are not written out in messages."""
@@ -89,6 +90,17 @@ def shown(value: object) -> str:
     return text if 0 < len(text) <= 60 and "\n" not in text else f"a {type(value).__name__}"
 
 
+def quoted(name: object) -> str:
+    """Return what should have been a name as it stands in a message."""
+    return f"'{name}'" if isinstance(name, str) else shown(name)
+
+
+def callable_or_none(name: str, value: Any, error: Error) -> None:
+    """Raise `error` unless a value is a function, or None."""
+    if value is not None and not callable(value):
+        raise error(f"{name} is {shown(value)}; it must be a function")
+
+
 def as_array(value: Any) -> NDArray[Any]:
     """Return what a caller gave as an array, which may share its memory.
 
@@ -126,7 +138,7 @@ def _n_masked(value: Any, depth: int = 0) -> int:
     return 0
 
 
-def frozen(array: NDArray[Any]) -> NDArray[Any]:
+def frozen(array: Array) -> Array:
     """Return an array of ours after making it read-only, so that whoever gets it cannot change what we hold."""
     array.flags.writeable = False
     return array

@@ -96,7 +96,7 @@ def managed(
     number = _end("core", core, mistakes)
     if not is_one_of(phase, PHASES):
         mistakes.append(f"phase is {shown(phase)}; allowed: {', '.join(PHASES)}")
-    if not (callable(run) or isinstance(run, str | Path)):
+    if not (callable(run) or (isinstance(run, str | Path) and "\0" not in str(run))):
         mistakes.append(
             f"run is {shown(run)}; it must be a function of a core, or the path of an ELF file"
         )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.arguments import NoArrayError, as_array, frozen, is_one_of, shown
+from emulator.arguments import NoArrayError, as_array, frozen, is_one_of, quoted
 from emulator.errors import NetworkError
 from emulator.network.parts import Population, Probe
 
@@ -30,7 +30,7 @@ def checked_probes(
     elif population.is_input:
         mistakes.append("it is an input; its spikes are what you give it")
     mistakes += [
-        f"{_quoted(variable)} cannot be recorded; allowed: {known}"
+        f"{quoted(variable)} cannot be recorded; allowed: {known}"
         for variable in variables
         if not is_one_of(variable, population.variables)
     ]
@@ -42,10 +42,6 @@ def checked_probes(
             "\n".join(f"probe of '{population.name}': {mistake}" for mistake in mistakes)
         )
     return [Probe(population.name, str(variable), chosen) for variable in variables]
-
-
-def _quoted(variable: object) -> str:
-    return f"'{variable}'" if isinstance(variable, str) else shown(variable)
 
 
 def _chosen(neurons: Any, size: int, mistakes: list[str]) -> NDArray[np.int32] | None:
