@@ -3,6 +3,7 @@
 `docs/networks.md`, section "What arguments may be", has the rules that these functions are.
 """
 
+import os
 from collections.abc import Callable, Container
 from os import PathLike
 from pathlib import Path
@@ -69,9 +70,19 @@ def flag(name: str, value: Any, error: Error) -> bool:
     return bool(value)
 
 
+def is_path(value: object) -> TypeGuard[str | PathLike[str]]:
+    """Return whether a value can be the path of a file."""
+    if not isinstance(value, str | PathLike):
+        return False
+    try:
+        return "\0" not in str(value) and bool(os.fsencode(str(value)))
+    except ValueError:  # of characters that no file name has
+        return False
+
+
 def path_of(name: str, value: Any, error: Error) -> Path:
     """Return a path that was given as a string or as a Path."""
-    if not isinstance(value, str | PathLike) or "\0" in str(value):
+    if not is_path(value):
         raise error(f"{name} is {shown(value)}; it must be a path")
     return Path(value)
 
@@ -124,6 +135,12 @@ def as_array(value: Any) -> NDArray[Any]:
         entries = "a masked entry" if n_masked == 1 else f"{n_masked} masked entries"
         raise NoArrayError(f"{entries}; x.filled(...) says what stands there")
     return array
+
+
+def doubles(array: NDArray[Any]) -> NDArray[np.float64]:
+    """Return real numbers of any width as doubles, in a copy; what none holds is infinite, without a warning."""
+    with np.errstate(over="ignore"):
+        return array.astype(np.float64)
 
 
 def _n_masked(value: Any, depth: int = 0) -> int:

@@ -294,6 +294,7 @@ class Emulator:
         seed = whole("seed", seed, 0, 2**63 - 1, RunError)
         strict = flag("strict", strict, RunError)
         keep_partial = flag("keep_partial", keep_partial, RunError)
+        force = flag("force", force, RunError)
         callable_or_none("progress", progress, RunError)
         if not is_one_of(timing, TIMING_MODES):
             raise RunError(f"timing is {shown(timing)}; allowed: {', '.join(TIMING_MODES)}")
@@ -327,7 +328,6 @@ class Emulator:
                 raise KeyboardInterrupt
             return session.run(collector.records())
         folder = path_of("save_to", save_to, RunError)
-        force = flag("force", force, RunError)
         if checkpoint_every is None:
             with new_run_folder(
                 folder, self.program, chip, force=force, weights_every=weights_every

@@ -101,10 +101,22 @@ class Mapping:
         return cls(segments)
 
     def save(self, path: str | Path) -> None:
-        """Write the mapping as a text file, atomically."""
+        """Write the mapping as a text file, atomically.
+
+        Raises
+        ------
+        NetworkError
+            When it cannot be written.
+        """
+        path = path_of("mapping: path", path, NetworkError)
         lines = [f"{name}[{start}:{stop}] {core}\n" for name, start, stop, core in self.segments]
-        with atomic_file(path_of("mapping: path", path, NetworkError)) as file:
-            file.write("".join(lines).encode())
+        try:
+            with atomic_file(path) as file:
+                file.write("".join(lines).encode())
+        except OSError as error:
+            raise NetworkError(
+                f"{path}: the mapping cannot be written: {error.strerror or error}"
+            ) from None
 
 
 def _checked(segments: Sequence[Any]) -> list[Segment]:

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emulator.arguments import NoArrayError, as_array, is_number, is_whole, shown
+from emulator.arguments import NoArrayError, as_array, doubles, is_number, is_whole, shown
 from emulator.errors import NetworkError
 
-MOST_STEPS = 2**32 - 1
+MOST_STEPS = 2**31 - 1
+"""Steps of input files have so many bits."""
 MOST_PLACES = 2**33
 """Values times steps: a byte of a spike train each."""
 PART = 1 << 22
@@ -23,7 +24,7 @@ def unit_values(values: ArrayLike, n_steps: Any) -> tuple[NDArray[np.float64], i
         given = np.atleast_1d(as_array(values))
     except NoArrayError as error:
         raise NetworkError(f"values have {error}; they must be numbers from 0 to 1") from None
-    if given.dtype.kind not in "iuf":
+    if given.dtype.kind not in "biuf":
         what = shown(values) if given.ndim == 1 and given.size == 1 else str(given.dtype)
         raise NetworkError(f"values are {what}; they must be numbers from 0 to 1")
     if given.size * n_steps > MOST_PLACES:
@@ -31,7 +32,7 @@ def unit_values(values: ArrayLike, n_steps: Any) -> tuple[NDArray[np.float64], i
             f"{given.size:,} values in {n_steps:,} steps are too many for one array; allowed: "
             f"{MOST_PLACES:,} of both multiplied"
         )
-    x = given.astype(np.float64)
+    x = doubles(given)
     outside = ~((x >= 0) & (x <= 1))
     if outside.any():
         raise NetworkError(

@@ -133,9 +133,8 @@ class Region:
         index = self._array(which)
         if not index.size:
             index = index.astype(np.int64)
-        if index.dtype.kind not in "iu" or (
-            index.size and not 0 <= index.min() <= index.max() < len(self)
-        ):
+        is_whole_numbers = index.dtype.kind in "iu" and index.ndim <= 1
+        if not is_whole_numbers or (index.size and not 0 <= index.min() <= index.max() < len(self)):
             raise ManagementError(
                 f"{self.name}: {shown(which)} cannot be {done}; it has words 0 to {len(self) - 1}"
             )

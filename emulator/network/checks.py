@@ -13,6 +13,7 @@ from emulator.network.parts import Join, Population, Projection
 from emulator.network.synapses import WEIGHT_RANGE, sign_mistakes
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
+MOST_TEXT = 500
 JOINS = ("add", "max", "pass", "block")
 
 
@@ -28,6 +29,23 @@ def checked_name(what: str, name: object) -> str:
         read = repr(name) if isinstance(name, str) else shown(name)
         raise NetworkError(
             f"{what} {read}: a name is made of letters, digits, '_', '-' and '.', 200 at most"
+        )
+    return str(name)
+
+
+def checked_text(what: str, name: object) -> str:
+    """Return a name that may be any text on one line.
+
+    Raises
+    ------
+    NetworkError
+        When it is none.
+    """
+    if not isinstance(name, str):
+        raise NetworkError(f"{what} {shown(name)}: a name is a string")
+    if not (0 < len(name) <= MOST_TEXT and name.isprintable()):
+        raise NetworkError(
+            f"{what} {shown(name)}: a name is made of 1 to {MOST_TEXT} characters that can be printed on a line"
         )
     return str(name)
 

@@ -91,7 +91,8 @@ def matrix_entries(
         if zeros or stored.values.all():
             return stored, stored
         return stored.which(np.flatnonzero(stored.values)), stored
-    dense = array_of("weights", _one_table(weights))
+    _refuse_table("weights", weights)
+    dense = array_of("weights", weights)
     require_shape("weights", dense.shape, shape, weights)
     check(dense)
     post, pre = np.nonzero(np.ones(dense.shape, bool) if zeros else dense)
@@ -99,19 +100,18 @@ def matrix_entries(
     return each, each
 
 
-def _one_table(weights: Any) -> Any:
-    """Return weights unless they are a table with a line for each synapse, which is no matrix."""
+def _refuse_table(what: str, given: Any) -> None:
+    """Raise NetworkError for a table with a line for each synapse, which is no matrix."""
     try:
-        columns = getattr(weights, "columns", ())
+        columns = getattr(given, "columns", given if isinstance(given, dict) else ())
         is_table = "pre" in columns and "post" in columns
     except Exception:  # whatever `columns` is
-        return weights
-    if is_table or (isinstance(weights, dict) and {"pre", "post"} <= set(weights)):
+        return
+    if is_table:
         raise NetworkError(
-            "weights are a table with columns 'pre' and 'post'; give its columns: "
-            "(table['pre'], table['post'], table['weight'])"
+            f"{what} are a table with columns 'pre' and 'post'; give its columns: "
+            "weights=(table['pre'], table['post'], table['weight']), delay=table['delay']"
         )
-    return weights
 
 
 def is_sparse(matrix: Any) -> bool:
@@ -162,6 +162,7 @@ def matrix_delays(delay: Any, each: Entries, stored: Entries, shape: tuple[int, 
     entries = sparse_entries("delays", delay, shape)
     if entries is not None:
         return _matched(entries, each, stored, shape[1])
+    _refuse_table("delays", delay)
     array = array_of("delays", delay)
     if array.ndim == 0:
         return array

@@ -6,7 +6,7 @@ from inspect import iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
 from typing import Any
 
-from emulator.arguments import is_one_of, is_whole, shown
+from emulator.arguments import is_one_of, is_path, is_whole, shown
 from emulator.errors import NetworkError
 
 HOST = -1
@@ -96,7 +96,7 @@ def managed(
     number = _end("core", core, mistakes)
     if not is_one_of(phase, PHASES):
         mistakes.append(f"phase is {shown(phase)}; allowed: {', '.join(PHASES)}")
-    if not (callable(run) or (isinstance(run, str | Path) and "\0" not in str(run))):
+    if not (callable(run) or is_path(run)):
         mistakes.append(
             f"run is {shown(run)}; it must be a function of a core, or the path of an ELF file"
         )

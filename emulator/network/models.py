@@ -3,7 +3,7 @@
 from os import PathLike
 from typing import Any
 
-from emulator.arguments import shown
+from emulator.arguments import is_path, quoted, shown
 from emulator.errors import MicrocodeError
 from emulator.microcode import PREFIX, Model, load_model, shipped_models
 
@@ -23,10 +23,13 @@ def load(model: object, mistakes: list[str]) -> Model | None:
         return None
     if model in MODELS:
         return None
-    if not model.endswith(".nasm") and model.removeprefix(PREFIX) not in shipped_models():
+    if (
+        not (model.endswith(".nasm") and is_path(model))
+        and model.removeprefix(PREFIX) not in shipped_models()
+    ):
         known = ", ".join(dict.fromkeys([*MODELS, f"{PREFIX}lif", *shipped_models()]))
         mistakes.append(
-            f"model '{model}' does not exist; there are: {known}, or the path of a file *.nasm"
+            f"model {quoted(model)} does not exist; there are: {known}, or the path of a file *.nasm"
         )
         return None
     try:

@@ -13,6 +13,7 @@ from emulator.microcode import PREFIX
 from emulator.network.checks import (
     checked_name,
     checked_size,
+    checked_text,
     connection_mistakes,
     join_mistakes,
     require_populations,
@@ -308,10 +309,9 @@ class Network:
             With every mistake.
         """
         require_populations(source, target)
-        if not isinstance(name, str | None):
-            raise NetworkError(f"projection {shown(name)}: a name is a string")
         if name is None:
             name = self._free_name(f"{source.name}->{target.name}")
+        name = checked_text("projection", name)
         try:
             pre, post, values, delays = synapses(
                 source.size, target.size, weights, delay, zeros=learning is not None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emulator.arguments import NoArrayError, as_array, frozen, shown
+from emulator.arguments import NoArrayError, as_array, doubles, frozen, shown
 from emulator.microcode import PROBE, Model
 
 REGISTERS: dict[str, tuple[int, int]] = {
@@ -41,9 +41,6 @@ def parameter(key: str, value: ArrayLike, size: int, mistakes: list[str]) -> Any
     array = _numbers(key, value, size, mistakes)
     if array is None:
         return None
-    if key in REAL and array.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # what a double does not hold is infinite, and refused
-            array = array.astype(np.float64)
     wrong = _out_of_range(key, array)
     if wrong:
         mistakes.append(wrong)
@@ -81,7 +78,7 @@ def _numbers(key: str, value: ArrayLike, size: int, mistakes: list[str]) -> NDAr
     if array.ndim > 1 or (array.ndim == 1 and len(array) != size):
         mistakes.append(f"{key} has shape {array.shape}; {wanted}")
         return None
-    return array
+    return doubles(array) if array.dtype.kind == "f" else array
 
 
 def _own(array: NDArray[Any], dtype: Any) -> Any:

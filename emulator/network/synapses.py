@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import is_whole
 from emulator.errors import NetworkError
 from emulator.network.forms import (
     Entries,
@@ -207,7 +208,13 @@ def sign_mistakes(
         read = f"weights are {values.min()} to {values.max()}"
         return [f"{read}; sign_mode '{sign_mode}' allows {low} to {high}"]
     odd = values[values & 1 == 1]
-    if sign_mode == "mixed" and weight_bits == 8 and odd.size and not learns:
+    if (
+        sign_mode == "mixed"
+        and is_whole(weight_bits)
+        and weight_bits == 8
+        and odd.size
+        and not learns
+    ):
         return [
             f"weight {odd[0]} is odd; mixed weights keep 7 bits and a sign: even values {low} to {high}"
         ]

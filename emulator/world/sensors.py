@@ -10,7 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emulator.arguments import NoArrayError, as_array, callable_or_none, frozen, is_whole, shown
+from emulator.arguments import (
+    NoArrayError,
+    as_array,
+    callable_or_none,
+    doubles,
+    frozen,
+    is_whole,
+    shown,
+)
 from emulator.errors import WorldError
 
 ONE = 1 << 16
@@ -142,7 +150,7 @@ def _reals(name: str, values: Any, kinds: str = "biuf") -> NDArray[np.float64]:
     array = _array(name, values)
     if array.dtype.kind not in kinds:
         raise WorldError(f"{name} is {shown(values)}; it must be numbers")
-    return frozen(np.atleast_1d(array).astype(np.float64))
+    return frozen(doubles(np.atleast_1d(array)))
 
 
 def _neurons(n: Any, n_sensors: int) -> NDArray[np.int64]:
