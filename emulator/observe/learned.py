@@ -215,7 +215,7 @@ class Learned:
         function.pop("learning", None)
         chip = manifest["chip"] | {"function": function, "fingerprint": fingerprint_of(function)}
         changed = manifest | {"projections": projections, "chip": chip}
-        trained = Program(changed, tables | {"synapses": synapses})
+        trained = Program(changed, tables | {"synapses": frozen(synapses)})
         trained.managed = self.program.managed
         return trained
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.arguments import frozen, is_one_of, quoted
+from emulator.arguments import frozen, is_one_of, is_whole, quoted, shown
 from emulator.chip import Chip
 from emulator.errors import ProgramError, RunError
 from emulator.observe.counters import Counters
@@ -285,8 +285,14 @@ class Run:
         return self.count(0, self.n_steps)
 
     def count(self, start: int, stop: int) -> Counters:
-        """Count the events of steps `start` to `stop - 1`."""
-        start, stop, _ = slice(start, stop).indices(self.n_steps)
+        """Count the events of steps `start` to `stop - 1`.
+
+        Raises
+        ------
+        RunError
+            When they are no whole numbers; steps that there are not are left out, as a slice does.
+        """
+        start, stop = self._part(start, stop)
         if (start, stop) == (0, self.n_steps):
             spikes, active = self.records.spikes_per_source, self.records.active_per_segment
             return count_events(
@@ -307,7 +313,7 @@ class Run:
         Events and duration are those of this run; only costs and static power are the other chip's. Parts that
         cover the run add up to the whole, exactly.
         """
-        start, stop, _ = slice(start, stop).indices(self.n_steps)
+        start, stop = self._part(start, stop)
         duration = None
         if self.timing is not None:
             cycles = int(self.timing.step_cycles[start:stop].sum())
@@ -315,6 +321,13 @@ class Run:
         whole = (start, stop) == (0, self.n_steps)
         counters = self.counters if whole else self.count(start, stop)
         return energy(counters, chip or self.chip, duration, tuple(self.program.population_index))
+
+    def _part(self, start: int, stop: int | None) -> tuple[int, int]:
+        """Return the steps that two numbers stand for, as a slice does."""
+        for name, step in (("start", start), ("stop", stop)):
+            if not (step is None or is_whole(step)):
+                raise RunError(f"{name} is {shown(step)}; it must be a whole number")
+        return slice(start, stop).indices(self.n_steps)[:2]
 
     def retimed(
         self,

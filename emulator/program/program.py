@@ -58,7 +58,7 @@ class Program:
     manifest : dict
         Names and sizes: populations, projections, probes, the chip's name and fingerprint, what was assumed.
     tensors : dict of str to ndarray
-        One array for each name in `TENSORS`; `rows` may have the dtype `ROW`.
+        One array for each name in `TENSORS`; `rows` may have the dtype `ROW`. What anybody can write is copied.
 
     Raises
     ------
@@ -95,9 +95,7 @@ class Program:
         self.path = path
         self.managed: tuple[ManagedProgram, ...] = ()  # functions, which no file can hold
         for name, (dtype, n_columns) in TENSORS.items():
-            array = container.as_tensor(name, tensors.get(name), dtype, n_columns)
-            array.flags.writeable = False
-            setattr(self, name, array)
+            setattr(self, name, container.as_tensor(name, tensors.get(name), dtype, n_columns))
         self.rows = self.rows.view(ROW).reshape(-1)
         check_structure(self)
 
