@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emulator.arguments import require_kind, shown, whole
+from emulator.arguments import (
+    callable_or_none,
+    flag,
+    is_one_of,
+    path_of,
+    require_kind,
+    shown,
+    whole,
+)
 from emulator.chip import Chip
 from emulator.engine import MAX_THREADS, Engine, plastic_sizes, reward_schedule, spike_schedule
 from emulator.errors import ChipError, ProgramError, RunError
@@ -168,12 +176,27 @@ class Emulator:
     def weights(self, projection: str) -> NDArray[np.int32]:
         """Return the weights of a projection as they are now, as mantissas, (post, pre); 0 where there is no synapse.
 
+        Weights of several synapses between the same two neurons are added; `synapses` has each.
+
         Raises
         ------
         KeyError
             When there is no such projection.
         """
-        return Learned(self.program, [(0, self._engine.learned())]).matrix(projection, "weights")
+        return self._learned().matrix(projection, "weights")
+
+    def synapses(self, projection: str) -> dict[str, NDArray[np.int32]]:
+        """Return the synapses of a projection as they are now, one by one; see `Run.synapses`.
+
+        Raises
+        ------
+        KeyError
+            When there is no such projection.
+        """
+        return self._learned().table(projection)
+
+    def _learned(self) -> Learned:
+        return Learned(self.program, [(0, self._engine.learned())])
 
     def watch(
         self,
@@ -192,6 +215,8 @@ class Emulator:
         RunError
             When there is no such neuron, or its model is no microcode.
         """
+        steps = whole("steps", steps, 0, MAX_STEPS, RunError)
+        seed = whole("seed", seed, 0, 2**63 - 1, RunError)
         schedule = spike_schedule(self.program, inputs, steps)
         schedule = schedule._replace(rewards=reward_schedule(self.program, rewards, steps))
         _ = self._management  # it acts in these steps too
@@ -267,7 +292,11 @@ class Emulator:
         """
         steps = whole("steps", steps, 0, MAX_STEPS, RunError)
         seed = whole("seed", seed, 0, 2**63 - 1, RunError)
-        if timing not in TIMING_MODES:
+        strict = flag("strict", strict, RunError)
+        keep_partial = flag("keep_partial", keep_partial, RunError)
+        force = flag("force", force, RunError)
+        callable_or_none("progress", progress, RunError)
+        if not is_one_of(timing, TIMING_MODES):
             raise RunError(f"timing is {shown(timing)}; allowed: {', '.join(TIMING_MODES)}")
         reset_every, checkpoint_every, weights_every = _intervals(
             self.program, save_to, reset_every=reset_every, checkpoint_every=checkpoint_every,
@@ -298,7 +327,7 @@ class Emulator:
             if not session.advance(progress) and not keep_partial:
                 raise KeyboardInterrupt
             return session.run(collector.records())
-        folder = Path(save_to)
+        folder = path_of("save_to", save_to, RunError)
         if checkpoint_every is None:
             with new_run_folder(
                 folder, self.program, chip, force=force, weights_every=weights_every
@@ -340,7 +369,13 @@ def resume_run(
     RunError
         When there is no such run, it is finished, it is damaged, or another process goes on with it.
     """
-    with unfinished_folder(Path(folder)) as (writer, plan, standing, schedule):
+    callable_or_none("progress", progress, RunError)
+    with unfinished_folder(path_of("folder", folder, RunError)) as (
+        writer,
+        plan,
+        standing,
+        schedule,
+    ):
         emulator = Emulator(writer.chip, writer.program, threads=threads)
         engine = emulator._engine
         engine.restore(standing.state)

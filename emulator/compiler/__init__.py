@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emulator.arguments import require_kind, whole
+from emulator.arguments import frozen, require_kind, whole
 from emulator.chip import Chip
 from emulator.compiler.managing import check_managed
 from emulator.compiler.partition import check_mapping, partition
@@ -88,6 +88,7 @@ def compile_network(
     tables["words"] = np.concatenate([np.empty(0, np.int32), *words])
     code = [model.code() for model in quantised.models.values()]
     tables["code"] = np.concatenate([np.empty(0, np.uint64), *code])
+    tables = {name: frozen(table) for name, table in tables.items()}  # so that no copy is made
     program = Program(_manifest(network, chip, quantised, seed), tables)
     program.managed = tuple(network.managed)
     return program

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import NoArrayError, as_array, is_one_of, quoted
 from emulator.chip import Chip
 from emulator.engine.inputs import Schedule
 from emulator.engine.layout import in_large_pages, large_pages, visited_blocks, visited_rows
@@ -176,9 +177,9 @@ class Engine:
         """Restore the state of populations, all where none is named; return the words of each core that wrote."""
         program = self.program
         known = [p["name"] for p in program.manifest["populations"] if not p["is_input"]]
-        unknown = [name for name in names if name not in known]
+        unknown = [quoted(name) for name in names if not is_one_of(name, known)]
         if unknown:
-            raise RunError(f"there is no population '{unknown[0]}'; there are: {', '.join(known)}")
+            raise RunError(f"there is no population {unknown[0]}; there are: {', '.join(known)}")
         if not names:
             self.rest()
         written = np.zeros(program.n_cores, np.int64)
@@ -208,7 +209,12 @@ class Engine:
         """Set a variable of each neuron; see `Emulator.write`."""
         array, places, allowed = self._variable(population, name)
         where = f"{population}.{name}"
-        given = np.asarray(values)
+        try:
+            given = as_array(values)
+        except NoArrayError as error:
+            raise RunError(
+                f"{where}: it has {error}; it must be whole numbers, one or ({len(places)},)"
+            ) from None
         if given.dtype.kind not in "iu" or given.shape not in ((), places.shape):
             raise RunError(
                 f"{where}: {given.dtype} of shape {given.shape}; it must be whole numbers, one or ({len(places)},)"
@@ -223,9 +229,9 @@ class Engine:
         self, population: str, name: str
     ) -> tuple[NDArray[np.int32], NDArray[np.integer], range]:
         program, rules = self.program, self.chip.arithmetic
-        if population not in program.population_index:
+        if not is_one_of(population, program.population_index):
             known = ", ".join(program.population_index)
-            raise RunError(f"no population '{population}'; there are: {known}")
+            raise RunError(f"no population {quoted(population)}; there are: {known}")
         entry = program.manifest["populations"][program.population_index[population]]
         model = program.model_of(population)
         ranges = {
@@ -234,9 +240,9 @@ class Engine:
         }
         if model is not None:
             ranges = {w.name: range(w.low, w.high + 1) for w in model.words}
-        if entry["is_input"] or name not in ranges:
+        if entry["is_input"] or not is_one_of(name, ranges):
             known = "none" if entry["is_input"] else ", ".join(ranges)
-            raise RunError(f"'{population}' has no variable '{name}'; there are: {known}")
+            raise RunError(f"'{population}' has no variable {quoted(name)}; there are: {known}")
         if model is not None:
             return self.state["words"], program.word_places(population, name), ranges[name]
         return self.state[name], program.sources_of(population), ranges[name]

@@ -236,11 +236,11 @@ def _is_run_folder(folder: Path) -> bool:
 def _read_content(folder: Path) -> dict[str, Any]:
     """Return what the manifest of a run folder of this version holds."""
     path = folder / MANIFEST
-    if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder")
-    if not path.is_file():
-        raise RunError(f"{folder}: not a run folder: it has no {MANIFEST}")
     try:
+        if not folder.is_dir():
+            raise RunError(f"{folder}: there is no such folder")
+        if not path.is_file():
+            raise RunError(f"{folder}: not a run folder: it has no {MANIFEST}")
         content = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from None

@@ -13,12 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.account import Managed, joined
+from emulator.arguments import frozen
 from emulator.engine import Chunk, Probed
 from emulator.observe.learned import Learned, State
 from emulator.program import Program
 
 Columns = dict[str, dict[str, NDArray[Any]]]
 """Recordings by population and variable, (n_steps, n_neurons of the probe)."""
+
+
+def freeze_columns(columns: Columns) -> Columns:
+    """Return recordings after making them read-only."""
+    for variables in columns.values():
+        for rows in variables.values():
+            frozen(rows)
+    return columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +134,7 @@ class Records(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class HeldRecords:
-    """Records in memory; see `Records`."""
+    """Records in memory, read-only; see `Records`."""
 
     n_sources: int
     spike_step: NDArray[np.uint32]
@@ -136,16 +145,22 @@ class HeldRecords:
     spike_payload: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     managed: Managed = field(default_factory=Managed)
 
+    def __post_init__(self) -> None:
+        for array in (self.spike_step, self.spike_source, self.active, self.spike_payload):
+            frozen(array)
+        for table in self.managed:
+            frozen(table)
+        freeze_columns(self.recordings)
+
     @cached_property
     def spikes_per_source(self) -> NDArray[np.int64]:
         """How often each source fired, (n_sources,)."""
-        return np.bincount(self.spike_source, minlength=self.n_sources)
+        return frozen(np.bincount(self.spike_source, minlength=self.n_sources))
 
     @cached_property
     def active_per_segment(self) -> NDArray[np.int64]:
         """What was counted, summed over the steps, (n_counts,)."""
-        total: NDArray[np.int64] = self.active.sum(axis=0, dtype=np.int64)
-        return total
+        return frozen(self.active.sum(axis=0, dtype=np.int64))
 
 
 def part_of(records: Records) -> Part:
@@ -204,18 +219,20 @@ class Collector:
 def probed_neurons(program: Program) -> dict[str, dict[str, NDArray[np.int64]]]:
     """Return the neurons recorded of each population and variable, in the order of the recordings.
 
-    Several probes of one variable make one recording, in the order in which they were asked for.
+    Several probes of one variable make one recording: the neurons of the first as they stand there, repeats included,
+    and of each further one those that none before it has.
     """
     sizes = {p["name"]: p["size"] for p in program.manifest["populations"]}
     probed: dict[str, dict[str, list[int]]] = {}
     for probe in program.manifest["probes"]:
         population, neurons = probe["population"], probe["neurons"]
         asked = probed.setdefault(population, {}).setdefault(probe["variable"], [])
-        asked += range(sizes[population]) if neurons is None else neurons
+        earlier = set(asked)
+        wanted = range(sizes[population]) if neurons is None else neurons
+        asked += [neuron for neuron in wanted if neuron not in earlier]
     return {
         population: {
-            variable: np.array(list(dict.fromkeys(neurons)), np.int64)
-            for variable, neurons in variables.items()
+            variable: np.array(neurons, np.int64) for variable, neurons in variables.items()
         }
         for population, variables in probed.items()
     }
@@ -286,10 +303,10 @@ class Probes:
 
 def _raster(part: Part, sources: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Return in which steps each of some sources fired, (n_steps, n_sources)."""
-    raster = np.zeros((part.n_steps, len(sources)), bool)
-    order = np.argsort(sources)
-    at = np.searchsorted(sources[order], part.spike_source)
-    hit = at < len(sources)
-    hit[hit] = sources[order][at[hit]] == part.spike_source[hit]
-    raster[part.spike_step[hit] - part.first_step, order[at[hit]]] = True
-    return raster
+    each, column = np.unique(sources, return_inverse=True)
+    raster = np.zeros((part.n_steps, len(each)), bool)
+    at = np.searchsorted(each, part.spike_source)
+    hit = at < len(each)
+    hit[hit] = each[at[hit]] == part.spike_source[hit]
+    raster[part.spike_step[hit] - part.first_step, at[hit]] = True
+    return raster[:, column.reshape(-1)]

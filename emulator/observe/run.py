@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import frozen, is_one_of, is_whole, quoted, shown
 from emulator.chip import Chip
-from emulator.errors import ProgramError
+from emulator.errors import ProgramError, RunError
 from emulator.observe.counters import Counters
 from emulator.observe.counting import count_events
 from emulator.observe.energy import Energy, energy
@@ -42,13 +43,13 @@ class Spikes(Mapping[str, NDArray[np.int64]]):
         return self._program.source_population.take(self._records.spike_source)
 
     def __getitem__(self, name: str) -> NDArray[np.int64]:
-        if name not in self._program.population_index:
-            raise KeyError(f"no population '{name}'; there are: {', '.join(self)}")
+        if not is_one_of(name, self._program.population_index):
+            raise KeyError(f"no population {quoted(name)}; there are: {', '.join(self)}")
         if name not in self._made:
             mine = np.flatnonzero(self._population == self._program.population_index[name])
             neuron = self._program.source_neuron[self._records.spike_source[mine]]
             table = np.stack([self._records.spike_step[mine], neuron], axis=1).astype(np.int64)
-            self._made[name] = table[np.lexsort((table[:, 1], table[:, 0]))]
+            self._made[name] = frozen(table[np.lexsort((table[:, 1], table[:, 0]))])
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -75,10 +76,25 @@ class Spikes(Mapping[str, NDArray[np.int64]]):
 
 
 class Recordings(dict[str, Any]):
-    """Recordings by population or by variable, which say what there is when asked for another."""
+    """Recordings by population or by variable, which say what there is when asked for another.
+
+    Parameters
+    ----------
+    rows : mapping of str to array or str
+        Recordings; a string says why there is none, and is raised when it is asked for.
+    """
+
+    def __init__(self, rows: Mapping[str, Any]) -> None:
+        super().__init__({name: row for name, row in rows.items() if not isinstance(row, str)})
+        self._reasons = {name: row for name, row in rows.items() if isinstance(row, str)}
 
     def __missing__(self, key: object) -> Any:
-        raise KeyError(f"no recording of '{key}'; there are: {', '.join(self) or 'none'}")
+        if is_one_of(key, self._reasons):
+            raise RunError(self._reasons[key])
+        raise KeyError(f"no recording of {quoted(key)}; there are: {', '.join(self) or 'none'}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Recordings, ({**self, **self._reasons},)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +153,8 @@ class Run:
         """Return how many synapses of a projection its learning rule visited in each step, (n_steps,)."""
         program = self.program
         names = [p["name"] for p in program.manifest["projections"]]
-        if projection not in names:
-            raise KeyError(f"no projection '{projection}'; there are: {', '.join(names)}")
+        if not is_one_of(projection, names):
+            raise KeyError(f"no projection {quoted(projection)}; there are: {', '.join(names)}")
         mine = program.blocks[program.learning_blocks, 1] == names.index(projection)
         counts = self.records.active[:, len(program.segments) :]
         visits: NDArray[np.int64] = counts[:, mine].sum(axis=1, dtype=np.int64)
@@ -150,16 +166,65 @@ class Run:
         return self.records.learned
 
     def weights(self, projection: str) -> NDArray[np.int32]:
-        """Return the weights of a projection at the end, as mantissas, (post, pre); 0 where there is no synapse."""
+        """Return the weights of a projection at the end, as mantissas, (post, pre); 0 where there is no synapse.
+
+        Weights of several synapses between the same two neurons are added; `synapses` has each.
+
+        Raises
+        ------
+        KeyError
+            When there is no such projection.
+        """
         return self.learned.matrix(projection, "weights")
 
     def delays(self, projection: str) -> NDArray[np.int32]:
-        """Return the delays of a projection at the end, in steps, (post, pre)."""
+        """Return the delays of a projection at the end, in steps, (post, pre); 0 where there is no synapse.
+
+        Raises
+        ------
+        KeyError
+            When there is no such projection.
+        RunError
+            When several synapses between the same two neurons have different ones; `synapses` has each.
+        """
         return self.learned.matrix(projection, "delays")
 
     def tags(self, projection: str) -> NDArray[np.int32]:
-        """Return the tags of a projection at the end, (post, pre)."""
+        """Return the tags of a projection at the end, (post, pre); 0 where there is no synapse.
+
+        Raises
+        ------
+        KeyError
+            When there is no such projection.
+        RunError
+            When several synapses between the same two neurons have different ones; `synapses` has each.
+        """
         return self.learned.matrix(projection, "tags")
+
+    def synapses(self, projection: str, step: int | None = None) -> dict[str, NDArray[np.int32]]:
+        """Return the synapses of a projection one by one, at the end or after so many steps.
+
+        Parameters
+        ----------
+        projection : str
+            Its name.
+        step : int, optional
+            One of the steps of `weights_every`; by default the end.
+
+        Returns
+        -------
+        dict of str to (n,) array
+            "pre", "post", "weight" (mantissas), "delay" (steps) and "tag", in the order of pre, then post; synapses
+            of one pair of neurons follow each other as they were given to `connect`. No mapping changes it.
+
+        Raises
+        ------
+        KeyError
+            When there is no such projection.
+        RunError
+            When nothing was kept after so many steps.
+        """
+        return self.learned.table(projection, step)
 
     def trained(self) -> Program:
         """Return the program with the synapses as they are at the end; nothing learns in it any more."""
@@ -176,7 +241,7 @@ class Run:
         for index, channel in enumerate(self.program.manifest["channels"]):
             if channel["target"] < 0:
                 mine = table[table[:, 1] == index].reshape(-1, channel["words"], 5)
-                found[channel["name"]] = np.column_stack([mine[:, 0, 0], mine[:, :, 4]])
+                found[channel["name"]] = frozen(np.column_stack([mine[:, 0, 0], mine[:, :, 4]]))
         return found
 
     def management_cycles(
@@ -197,13 +262,17 @@ class Run:
     def recordings(self) -> "Recordings":
         """What was probed: `recordings[population][variable]` is (n_steps, n_neurons of the probe).
 
+        Column k is the k-th neuron of the probe, also where it was named twice; see `Network.probe`.
+
         With `weights_every`: `recordings[projection]["weights"]` (n, post, pre) after every so many steps; also
-        "delays", "tags" and traces, where there are any.
+        "delays", "tags" and traces, where there are any. Weights of several synapses between the same two neurons
+        are added; delays and tags that differ there are none of these matrices, and `synapses` has each.
         """
-        probed = self.records.recordings.items()
-        return Recordings(
-            {name: Recordings(rows) for name, rows in (*probed, *self.learned.recordings().items())}
-        )
+        rows: dict[str, Mapping[str, Any]] = {
+            **self.records.recordings,
+            **self.learned.recordings(),
+        }
+        return Recordings({name: Recordings(own) for name, own in rows.items()})
 
     @cached_property
     def spikes(self) -> Spikes:
@@ -216,8 +285,14 @@ class Run:
         return self.count(0, self.n_steps)
 
     def count(self, start: int, stop: int) -> Counters:
-        """Count the events of steps `start` to `stop - 1`."""
-        start, stop, _ = slice(start, stop).indices(self.n_steps)
+        """Count the events of steps `start` to `stop - 1`.
+
+        Raises
+        ------
+        RunError
+            When they are no whole numbers; steps that there are not are left out, as a slice does.
+        """
+        start, stop = self._part(start, stop)
         if (start, stop) == (0, self.n_steps):
             spikes, active = self.records.spikes_per_source, self.records.active_per_segment
             return count_events(
@@ -238,7 +313,7 @@ class Run:
         Events and duration are those of this run; only costs and static power are the other chip's. Parts that
         cover the run add up to the whole, exactly.
         """
-        start, stop, _ = slice(start, stop).indices(self.n_steps)
+        start, stop = self._part(start, stop)
         duration = None
         if self.timing is not None:
             cycles = int(self.timing.step_cycles[start:stop].sum())
@@ -246,6 +321,13 @@ class Run:
         whole = (start, stop) == (0, self.n_steps)
         counters = self.counters if whole else self.count(start, stop)
         return energy(counters, chip or self.chip, duration, tuple(self.program.population_index))
+
+    def _part(self, start: int, stop: int | None) -> tuple[int, int]:
+        """Return the steps that two numbers stand for, as a slice does."""
+        for name, step in (("start", start), ("stop", stop)):
+            if not (step is None or is_whole(step)):
+                raise RunError(f"{name} is {shown(step)}; it must be a whole number")
+        return slice(start, stop).indices(self.n_steps)[:2]
 
     def retimed(
         self,

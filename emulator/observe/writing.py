@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.account import Managed, joined
+from emulator.arguments import frozen
 from emulator.atomic import atomic_file, atomic_folder
 from emulator.chip import Chip, chip_from_json, to_json
 from emulator.engine import Schedule
@@ -40,7 +41,7 @@ from emulator.observe.folder import (
 )
 from emulator.observe.learned import Learned
 from emulator.observe.learned_tables import read_learned
-from emulator.observe.records import Columns, Part, part_of
+from emulator.observe.records import Columns, Part, freeze_columns, part_of
 from emulator.observe.run import Run
 from emulator.program import Program
 from emulator.program.container import PROGRAM as PROGRAM_FILE
@@ -150,7 +151,10 @@ class StoredRecords:
 
     @cached_property
     def _spikes(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
-        return tables.read_spikes(self.folder / "spikes.parquet", self.program, self.n_steps)
+        step, source, payload = tables.read_spikes(
+            self.folder / "spikes.parquet", self.program, self.n_steps
+        )
+        return frozen(step), frozen(source), frozen(payload)
 
     @property
     def spike_step(self) -> NDArray[np.uint32]:
@@ -170,7 +174,9 @@ class StoredRecords:
     @cached_property
     def active(self) -> NDArray[np.uint32]:
         """What was counted in each step, (n_steps, n_counts): see `Part`."""
-        return tables.read_active(self.folder / "active.parquet", self.program, self.n_steps)
+        return frozen(
+            tables.read_active(self.folder / "active.parquet", self.program, self.n_steps)
+        )
 
     @cached_property
     def learned(self) -> Learned:
@@ -180,7 +186,7 @@ class StoredRecords:
     @cached_property
     def recordings(self) -> Columns:
         """What was probed."""
-        return tables.read_recordings(self.folder, self.program, self.n_steps)
+        return freeze_columns(tables.read_recordings(self.folder, self.program, self.n_steps))
 
 
 @contextmanager

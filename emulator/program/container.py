@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import frozen
 from emulator.atomic import atomic_file
 from emulator.errors import EmulatorError, ProgramError
 from emulator.program.manifest import FORMAT, VERSION
@@ -53,7 +54,7 @@ PROGRAM = Kind(FORMAT, VERSION, "program", "compile the network again", ProgramE
 
 
 def as_tensor(name: str, array: object, dtype: str, n_columns: int) -> NDArray[Any]:
-    """Return one table as a contiguous little-endian array of the type a program stores."""
+    """Return one table as a contiguous little-endian array of the type a program stores, which nobody can write."""
     if not isinstance(array, np.ndarray):
         raise ProgramError(f"program: table '{name}' is missing")
     if array.dtype.names:
@@ -66,7 +67,18 @@ def as_tensor(name: str, array: object, dtype: str, n_columns: int) -> NDArray[A
             f"program: table '{name}' is {array.dtype} of shape {array.shape}; "
             f"it must be {wanted} of shape (n{columns})"
         )
-    return np.ascontiguousarray(array).view()
+    kept = np.ascontiguousarray(array)
+    return frozen(kept.copy() if _is_writable(kept) else kept.view())
+
+
+def _is_writable(array: NDArray[Any]) -> bool:
+    """Return whether somebody can change an array: it, or one whose memory it shares."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return True
+        owner = owner.base
+    return False
 
 
 def _tensor_digest(array: NDArray[Any]) -> str:

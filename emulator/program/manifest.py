@@ -103,7 +103,7 @@ class _Learning(_Part):
 
 
 class _Projection(_Part):
-    name: Name
+    name: Annotated[str, Field(min_length=1, max_length=500)]  # of two populations, and an arrow
     source: Name
     target: Name
     weight_exp: Annotated[int, Field(ge=-8, le=7)]

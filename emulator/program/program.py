@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import frozen, is_one_of, quoted
 from emulator.learning import Rule, described_rule
 from emulator.microcode import Model, Word, decoded
 from emulator.network.managed import ManagedProgram
@@ -57,7 +58,7 @@ class Program:
     manifest : dict
         Names and sizes: populations, projections, probes, the chip's name and fingerprint, what was assumed.
     tensors : dict of str to ndarray
-        One array for each name in `TENSORS`; `rows` may have the dtype `ROW`.
+        One array for each name in `TENSORS`; `rows` may have the dtype `ROW`. What anybody can write is copied.
 
     Raises
     ------
@@ -94,9 +95,7 @@ class Program:
         self.path = path
         self.managed: tuple[ManagedProgram, ...] = ()  # functions, which no file can hold
         for name, (dtype, n_columns) in TENSORS.items():
-            array = container.as_tensor(name, tensors.get(name), dtype, n_columns)
-            array.flags.writeable = False
-            setattr(self, name, array)
+            setattr(self, name, container.as_tensor(name, tensors.get(name), dtype, n_columns))
         self.rows = self.rows.view(ROW).reshape(-1)
         check_structure(self)
 
@@ -150,7 +149,7 @@ class Program:
     @cached_property
     def learning_blocks(self) -> NDArray[np.int64]:
         """Indices of the blocks that learn: one rule on one core each."""
-        return np.flatnonzero(np.isin(self.blocks[:, 1], list(self.rules)))
+        return frozen(np.flatnonzero(np.isin(self.blocks[:, 1], list(self.rules))))
 
     @property
     def n_counts(self) -> int:
@@ -181,7 +180,7 @@ class Program:
         ]
         sizes = self.segments[:, 2].astype(np.int64) - self.segments[:, 1]
         each = np.array(n_words, np.int64)[self.segments[:, 0]] * sizes
-        return np.append(0, np.cumsum(each)).astype(np.int64)
+        return frozen(np.append(0, np.cumsum(each)).astype(np.int64))
 
     def word_places(self, population: str, name: str) -> NDArray[np.int64]:
         """Return where a word of each neuron of a population with microcode lies in `words`, (size,)."""
@@ -225,15 +224,14 @@ class Program:
                     if begin < end and core == other_core:
                         mine, theirs = compartment + begin - first, other + begin - other_first
                         lines.append((segment, index, mine, theirs, end - begin))
-        return np.array(sorted(lines), np.int32).reshape(-1, len(JOIN_COLUMNS))
+        return frozen(np.array(sorted(lines), np.int32).reshape(-1, len(JOIN_COLUMNS)))
 
     @cached_property
     def segment_joins(self) -> NDArray[np.int64]:
         """The segment of each join of a whole segment: how often it passes something, by `bincount`."""
         names = [self.population_index[join["source"]] for join in self.manifest["joins"]]
-        return np.concatenate(
-            [np.empty(0, np.int64), *(np.flatnonzero(self.segments[:, 0] == k) for k in names)]
-        )
+        each = (np.flatnonzero(self.segments[:, 0] == k) for k in names)
+        return frozen(np.concatenate([np.empty(0, np.int64), *each]))
 
     @cached_property
     def population_index(self) -> dict[str, int]:
@@ -258,7 +256,7 @@ class Program:
             table[compartment : compartment + stop - first] = population
         for population, start in self.input_start.items():
             table[start : start + self.manifest["populations"][population]["size"]] = population
-        return table
+        return frozen(table)
 
     @cached_property
     def source_neuron(self) -> NDArray[np.int32]:
@@ -269,7 +267,7 @@ class Program:
         for population, start in self.input_start.items():
             size = self.manifest["populations"][population]["size"]
             table[start : start + size] = np.arange(size)
-        return table
+        return frozen(table)
 
     def sources_of(self, population: str) -> NDArray[np.int32]:
         """Return the source of each neuron of a population, (size,), in the population's own order."""
@@ -282,7 +280,7 @@ class Program:
     def projection_synapses(
         self, name: str
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-        """Return (pre, post, weight, delay) of a projection's synapses, weights in units of u.
+        """Return (pre, post, weight, delay) of a projection's synapses in the order of its rows, weights in units of u.
 
         Raises
         ------
@@ -305,8 +303,8 @@ class Program:
             When no projection has this name.
         """
         names = [p["name"] for p in self.manifest["projections"]]
-        if name not in names:
-            raise KeyError(f"no projection '{name}'; there are: {', '.join(names)}")
+        if not is_one_of(name, names):
+            raise KeyError(f"no projection {quoted(name)}; there are: {', '.join(names)}")
         mine = np.flatnonzero(self.blocks[:, 1] == names.index(name))
         chosen = np.flatnonzero(np.isin(self.rows["block"], mine))
         rows = self.rows[chosen]
