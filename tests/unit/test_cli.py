@@ -332,7 +332,9 @@ def test_mistakes_in_files(here, refused, line, message):
 
 def test_a_program_for_another_chip_is_refused(here, done, refused):
     done("compile net.py --chip tiny -o net.program")
-    assert "was compiled for chip 'tiny'" in refused("run net.program --chip loihi -o out")
+    other = "run net.program --chip loihi --set arithmetic.u_bits=20 -o out"
+    assert "was compiled for chip 'tiny'" in refused(other)
+    assert "on loihi" in done("run net.program --chip loihi -o larger")
 
 
 def test_a_strict_run_stops_at_an_overflow(here, refused, done):
