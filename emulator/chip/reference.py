@@ -26,9 +26,11 @@ missing unless a default is given here. Every mistake of a file is reported at o
 column, key, what was read and what is allowed; `emulator check FILE` does only that.
 
 Each `source` says where the numbers beside it come from: a paper and its table, or `fitted`,
-`scaled` or `assumed`, and how. The sections `arithmetic`, `core`, `microcode` and `synapses`, and `learning`
-for programs that learn, decide what a chip computes: chips that are equal in them, sources aside, run each
-other's programs. All others decide time and energy only.
+`scaled` or `assumed`, and how. The section `arithmetic`, and `learning` for programs that learn,
+decide what a chip computes: a program runs on every chip that is equal in them. How much a chip
+holds is compared with what the program needs: the sections `core`, `microcode` and `synapses`, the
+widths of thresholds, biases, refractory registers and weight exponents, and the length of rules.
+All others decide time and energy only.
 
 What several keys must satisfy together is in `emulator/chip/rules.py`: the cores fit 16 bits, host
 ports are tiles, a neuron with the largest delay fits the accumulators, the widest index tells all

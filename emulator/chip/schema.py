@@ -30,8 +30,8 @@ EVENTS = (
 CHANGED = "changed: "
 """How the source of a section begins in which `--set` changed a value."""
 FUNCTION = ("arithmetic", "core", "microcode", "synapses")
-"""The sections that decide what a chip computes, with `learning` where a program learns; the others decide its time
-and energy."""
+"""The sections that decide what a chip computes and how much it holds, with `learning` where a program learns; the
+others decide its time and energy."""
 
 
 class Section(BaseModel):
@@ -426,7 +426,7 @@ class Chip(Section):
         )
 
     def function(self, *, learns: bool = False) -> dict[str, dict[str, Any]]:
-        """Return what decides what the chip computes: the sections `FUNCTION` without their sources.
+        """Return what decides what the chip computes and holds: the sections `FUNCTION` without their sources.
 
         The section `learning` is one of them for a program that learns.
         """
@@ -437,10 +437,10 @@ class Chip(Section):
         return sections
 
     def fingerprint(self, *, learns: bool = False) -> str:
-        """Return the sha256, in hex, of what decides the chip's function.
+        """Return the sha256, in hex, of `function`.
 
-        That is every value but `source` in the sections `FUNCTION`: two chips with equal
-        fingerprints run each other's programs, with other times and energies.
+        Two chips with equal fingerprints run each other's programs, with other times and energies; whether others do
+        is for `emulator.program.check_fit` to say.
         """
         return fingerprint_of(self.function(learns=learns))
 

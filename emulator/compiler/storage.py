@@ -12,12 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
-from emulator.chip.schema import Synapses
 from emulator.network import Projection
-
-SPARSE, DENSE = 0, 1
-PLASTIC_BITS = {"mixed": 9, "exc": 8, "inh": 8}
-"""Bits of a weight that learns, by sign mode."""
+from emulator.program.storage import DENSE, PLASTIC_BITS, SPARSE
 
 
 @dataclass(frozen=True)
@@ -40,15 +36,6 @@ def delay_reach(projection: Projection, chip: Chip, max_delay_steps: int) -> int
     """Return the largest delay that some of a projection's synapses can have: those that learn, any."""
     learns = projection.learning is not None and projection.learning.moves_delays
     return chip.synapses.max_delay_steps if learns else max_delay_steps
-
-
-def row_words(lengths: NDArray[Any], bits_per_synapse: Any, rules: Synapses) -> NDArray[np.int64]:
-    """Return the memory words of rows of these lengths."""
-    full, rest = np.divmod(np.asarray(lengths, np.int64), rules.block_synapses)
-    bits = np.asarray(bits_per_synapse, np.int64)
-    whole = -(-(rules.block_synapses * bits + rules.block_header_bits) // rules.word_bits)
-    part = -(-(rest * bits + rules.block_header_bits) // rules.word_bits)
-    return full * whole + np.where(rest > 0, part, 0)
 
 
 def choose_format(

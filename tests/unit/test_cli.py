@@ -330,9 +330,12 @@ def test_mistakes_in_files(here, refused, line, message):
     assert not (here / "out").exists()
 
 
-def test_a_program_for_another_chip_is_refused(here, done, refused):
+def test_a_program_for_another_chip_is_refused(here, cli, done, refused):
     done("compile net.py --chip tiny -o net.program")
-    assert "was compiled for chip 'tiny'" in refused("run net.program --chip loihi -o out")
+    other = "run net.program --chip loihi --set arithmetic.u_bits=20 -o out"
+    assert "was compiled for chip 'tiny'" in refused(other)
+    status, out, _ = cli("run net.program --chip loihi -o larger")
+    assert (status, out.partition(":")[0]) == (0, "demo on loihi")
 
 
 def test_a_strict_run_stops_at_an_overflow(here, refused, done):
