@@ -1,5 +1,6 @@
 """The report of a run for people: tables and a map of the cores, in 80 columns or more."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from rich.console import Console, Group, RenderableType
@@ -20,6 +21,41 @@ from emulator.observe.timed import timing_tables
 MapOf = Literal["energy", "spikes"]
 MAX_POPULATIONS = 30
 COLUMNS_FOR_MEANINGS = 132
+MOST_NOTES = 5
+
+
+def notes_lines(
+    notes: Sequence[str], verbose: bool, *, width: int | None = None, most: int = MOST_NOTES
+) -> list[str]:
+    """Return the lines that say what a result rests on: all notes, or at most five lines.
+
+    Parameters
+    ----------
+    notes : sequence of str
+        What was assumed, the most important first.
+    verbose : bool
+        Whether to return every note, whole.
+    width : int, optional
+        Columns of a line; without `verbose` a longer note ends in an ellipsis.
+    most : int
+        Lines there may be without `verbose`, 2 or more.
+
+    Returns
+    -------
+    list of str
+        The notes; where some are left out or cut, the last line says so.
+    """
+    if verbose:
+        return list(notes)
+    cut = [
+        note if width is None or len(note) <= width else f"{note[: width - 1]}…" for note in notes
+    ]
+    if cut == list(notes)[:most]:
+        return cut
+    shown = cut[: most - 1]
+    rest = f"{len(notes) - len(shown)} more" if len(notes) > len(shown) else ""
+    whole = "these whole" if shown != list(notes[: len(shown)]) else ""
+    return [*shown, f"{' and '.join(filter(None, (rest, whole)))} with --verbose"]
 
 
 def print_report(run: Run, console: Console | None = None, *, map_of: MapOf = "energy") -> None:
