@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Sequence
 
+from emulator.cli.interrupting import STATUS, WORDS, noting_signals
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -15,13 +17,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, or 2 after a message on the standard error.
+        The exit status: 0, or 2 after a message on the standard error; 130 after Ctrl-C and 143 after SIGTERM.
     """
-    try:
-        # Imports take some tenths of a second, in which Ctrl-C may come as well.
-        from emulator.cli.app import run_command  # noqa: PLC0415
+    status = None
+    with noting_signals(ends_process=arguments is None) as received:
+        try:
+            # Imports take some tenths of a second, in which Ctrl-C may come as well.
+            from emulator.cli.app import run_command  # noqa: PLC0415
 
-        return run_command(arguments)
-    except KeyboardInterrupt:
-        print("emulator: interrupted", file=sys.stderr)  # noqa: T201
-        return 2
+            status = run_command(arguments)
+        except KeyboardInterrupt:
+            received = received or [2]
+        except Exception:  # what a library has made of an interruption
+            if not received:
+                raise
+    if not received:
+        assert status is not None, "a command without a status was interrupted"
+        return status
+    word = WORDS[received[0]]
+    if status is None:
+        print(f"emulator: {word}", file=sys.stderr)  # noqa: T201
+    elif status == 0:
+        print(f"emulator: {word} when all was done: nothing is missing", file=sys.stderr)  # noqa: T201
+    return STATUS + received[0]

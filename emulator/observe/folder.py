@@ -21,7 +21,6 @@ import os
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -37,6 +36,7 @@ from emulator.observe.managed_tables import read_managed
 from emulator.observe.records import HeldRecords
 from emulator.observe.run import Run
 from emulator.program import Program
+from emulator.versions import package_version
 
 FORMAT: Literal["emulator-run"] = "emulator-run"
 VERSION: Literal[3] = 3
@@ -210,14 +210,6 @@ def manifest_of(run: Run, folder: Path) -> Manifest:
             if path.is_file() and path.name not in {MANIFEST, PROGRAM, CHECKPOINT, INPUTS, REWARDS}
         },
     )
-
-
-def package_version(package: str) -> str:
-    """Return the version of an installed package; this one may run without being installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _sha256(path: Path) -> str:
