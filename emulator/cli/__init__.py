@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from signal import SIGINT
 
 from emulator.cli.interrupting import STATUS, WORDS, noting_signals
 
@@ -23,20 +24,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with noting_signals(ends_process=arguments is None) as received:
         try:
             # Imports take some tenths of a second, in which Ctrl-C may come as well.
-            from emulator.cli.app import run_command  # noqa: PLC0415
+            from emulator.cli.app import run_command
 
             status = run_command(arguments)
         except KeyboardInterrupt:
-            received = received or [2]
+            if not received:  # raised without a signal
+                received.append(SIGINT)
         except Exception:  # what a library has made of an interruption
             if not received:
                 raise
     if not received:
-        assert status is not None, "a command without a status was interrupted"
+        assert status is not None, "without a signal a command has a status"
         return status
-    word = WORDS[received[0]]
+    number = received[0]
     if status is None:
-        print(f"emulator: {word}", file=sys.stderr)  # noqa: T201
+        print(f"emulator: {WORDS[number]}", file=sys.stderr)  # noqa: T201
     elif status == 0:
-        print(f"emulator: {word} when all was done: nothing is missing", file=sys.stderr)  # noqa: T201
-    return STATUS + received[0]
+        print(f"emulator: {WORDS[number]} when all was done: nothing is missing", file=sys.stderr)  # noqa: T201
+    return STATUS + number

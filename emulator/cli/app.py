@@ -31,7 +31,10 @@ COMMANDS = {
         "retiming",
         "Time and price a recorded run on another chip; spikes and state stay what they are.",
     ),
-    "noc": ("noc", "Study the mesh of a chip on its own: packets of a trace, or synthetic traffic."),
+    "noc": (
+        "noc",
+        "Study the mesh of a chip on its own: packets of a trace, or synthetic traffic.",
+    ),
     "models": (
         "microcode",
         "List the library of neuron models; docs/microcode.md has their equations and parameters.",
@@ -80,7 +83,9 @@ class Commands(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = {name: TyperCommand(name, help=text) for name, (_, text) in COMMANDS.items()}
+        self.commands = {
+            name: TyperCommand(name, help=text) for name, (_, text) in COMMANDS.items()
+        }
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return name, command and its arguments."""
@@ -101,7 +106,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from emulator.versions import package_version  # noqa: PLC0415  # half of a tenth of a second
+        from emulator.versions import package_version
 
         typer.echo(package_version("neurochip-emulator"))
         raise typer.Exit

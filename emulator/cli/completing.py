@@ -16,21 +16,21 @@ FLAGS = ("--install-completion", "--show-completion")
 
 def chip_names(incomplete: str) -> list[str]:
     """Return the shipped chips that begin so."""
-    from emulator.chip import shipped_chips  # noqa: PLC0415
+    from emulator.chip import shipped_chips
 
     return [path.stem for path in shipped_chips() if path.stem.startswith(incomplete)]
 
 
 def model_names(incomplete: str) -> list[str]:
     """Return the neuron models of the library that begin so."""
-    from emulator.microcode import shipped_models  # noqa: PLC0415
+    from emulator.microcode import shipped_models
 
     return [name for name in shipped_models() if name.startswith(incomplete)]
 
 
 def knows_shells() -> None:
     """Let typer answer shells, which it does by itself only where its own options are added."""
-    from typer._completion_classes import completion_init  # noqa: PLC0415
+    from typer._completion_classes import completion_init
 
     completion_init()
 
@@ -41,7 +41,7 @@ def with_shell(arguments: list[str]) -> list[str]:
 
 
 def _current_shell() -> str:
-    import shellingham  # noqa: PLC0415
+    import shellingham  # of typer
 
     try:
         return str(shellingham.detect_shell()[0])
@@ -59,7 +59,7 @@ def _checked(option: str, shell: str) -> str:
 def _install(shell: str | None) -> None:
     if shell is None:
         return
-    from typer._completion_shared import install  # noqa: PLC0415
+    from typer._completion_shared import install
 
     name, path = install(_checked(FLAGS[0], shell), "emulator", COMPLETING)
     typer.echo(f"completion for {name} is in {path}; new shells have it")
@@ -69,7 +69,7 @@ def _install(shell: str | None) -> None:
 def _show(shell: str | None) -> None:
     if shell is None:
         return
-    from typer._completion_shared import get_completion_script  # noqa: PLC0415
+    from typer._completion_shared import get_completion_script
 
     script = get_completion_script(
         prog_name="emulator",

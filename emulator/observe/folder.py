@@ -27,6 +27,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from emulator.atomic import is_empty_folder
 from emulator.chip import Chip, chip_from_json
 from emulator.errors import EmulatorError, RunError
 from emulator.observe import tables
@@ -94,10 +95,10 @@ def check_target(folder: Path, *, force: bool = False) -> None:
     Raises
     ------
     RunError
-        When there is something at `folder` already, unless it is a run folder and `force` is set,
+        When there is something at `folder` already, unless it is empty, or a run folder and `force` is set,
         or when the folder it should be in does not exist.
     """
-    if os.path.lexists(folder):
+    if os.path.lexists(folder) and not is_empty_folder(folder):
         if not force:
             raise RunError(
                 f"{folder}: exists already; choose another name, or replace it with --force"
