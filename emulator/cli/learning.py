@@ -155,16 +155,14 @@ def _of_program(
 
 
 def _require_legal(shown: list[_Shown], chip: Chip) -> None:
-    """Refuse rules that the chip's learning engine cannot do."""
+    """Refuse a rule that the chip's learning engine cannot do."""
     from emulator.program.fit import rule_mistakes
 
-    mistakes = [
-        mistake if one.projection is None else f"projection '{one.projection['name']}': {mistake}"
-        for one in shown
-        for mistake in rule_mistakes(one.rule, chip)
-    ]
-    if mistakes:
-        raise LearningError("\n".join(mistakes))
+    for one in shown:
+        where = "" if one.projection is None else f"projection '{one.projection['name']}': "
+        mistakes = rule_mistakes(one.rule, chip)
+        if mistakes:
+            raise LearningError("\n".join(f"{where}{mistake}" for mistake in mistakes))
 
 
 def _rule(given: list[str], traces: dict[str, str], epoch: int) -> tuple[Rule, list[str]]:
