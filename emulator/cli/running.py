@@ -13,7 +13,7 @@ from rich.console import Console
 from emulator.cli import options
 from emulator.cli.attaching import attached
 from emulator.cli.compiling import print_warnings
-from emulator.cli.kinds import expect, reading
+from emulator.cli.kinds import expect, kind_of, reading
 from emulator.cli.networks import Loaded, Source, load
 from emulator.cli.printing import (
     JsonOption,
@@ -218,8 +218,14 @@ def _resume(folder: Path, threads: int, *, verbose: bool, as_json: bool) -> None
     from emulator.observe.checkpoint import read_plan
     from emulator.observe.folder import check_unfinished
 
-    with reading(folder, "run", "unfinished", "folder"):
-        check_unfinished(folder)
+    if kind_of(folder) == "folder":
+        raise RunError(
+            f"{folder}: not a run folder: it has no manifest.json; --resume goes on with the folder of a run that was "
+            "started with --checkpoint-every"
+        )
+    if kind_of(folder) != "run":
+        expect(folder, "unfinished")
+    check_unfinished(folder)
     plan, done = read_plan(folder)
     with only_document(as_json), _progress(plan.steps, done) as progress:
         result = resume_run(folder, threads=threads, progress=progress)
