@@ -56,7 +56,8 @@ class World:
         Steps of the chip for each action.
     depth : int
         Steps from a spike of the sensors to the first of the motors that follows: on the shortest way, 1 and its
-        delay for each projection; less than that is refused. Sensors fire in all steps of an action but the last `depth`, motor spikes are counted in all but the first.
+        delay for each projection; less than that is refused. Sensors fire in all steps of an action but the last
+        `depth`, motor spikes are counted in all but the first.
     mapping : Mapping, optional
         Where neurons are.
 
