@@ -45,7 +45,7 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     path : str or Path
         The folder to make. Its parent must exist.
     replace : bool
-        Whether `path` may be a folder already; it is then replaced at one instant and removed.
+        Whether `path` may be a folder already; it is then replaced at one instant and removed. An empty one always may.
 
     Raises
     ------
@@ -68,13 +68,23 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     _sync_folder(path.parent)
 
 
+def is_empty_folder(path: Path) -> bool:
+    """Return whether there is a folder that another one can take the place of: an empty one, and no place of others."""
+    try:
+        if not path.is_dir() or any(path.iterdir()):
+            return False
+        return not (path.is_mount() or path.samefile(Path.cwd()))
+    except OSError:  # it may hold something
+        return False
+
+
 def _beside(path: Path) -> Path:
     """Return an unused name in the same folder; made by open or mkdir, it respects the umask."""
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
 
 
 def _put(temporary: Path, path: Path, *, replace: bool) -> None:
-    if not os.path.lexists(path):
+    if not os.path.lexists(path) or is_empty_folder(path):
         temporary.rename(path)  # fails when a folder that holds something appeared meanwhile
     elif replace:
         _exchange(temporary, path)

@@ -85,8 +85,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path, timing, options):
         RunError, match=r"interrupted after .* of 200 steps; 'emulator run --resume"
     ):
         Emulator(CHIP, PROGRAM).run(200, INPUTS, progress=stop_after(50), **kept)
-    with pytest.raises(RunError, match="not finished"):
-        Run.load(tmp_path / "run")
+    assert Run.load(tmp_path / "run").status == "unfinished"
     resumed = resume_run(tmp_path / "run", threads=2)
     assert_same(resumed, whole)
     assert_same(Run.load(tmp_path / "run"), whole)

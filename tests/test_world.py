@@ -51,12 +51,12 @@ class Guess:
         return np.array([self.number], np.float32)
 
 
-def parts(core=0, dv=4095, threshold=100):
+def parts(core=0, dv=4095, threshold=100, delay=0):
     """Return a network in which each place of one sensor makes one of three motor neurons fire, and its parts."""
     net, code = Network("guess"), Places([0], [2], 3)
     sensors = net.input("sensors", code.size, core=core)
     motors = net.population("motors", 3, vth_mant=threshold, du=4095, dv=dv)
-    net.connect(sensors, motors, weights=120 * np.eye(3, dtype=int))
+    net.connect(sensors, motors, weights=120 * np.eye(3, dtype=int), delay=delay)
     return net, {"sensors": (sensors, code), "motors": (motors, Majority(3))}
 
 
@@ -235,6 +235,15 @@ def refused(environment=None, network=None, message="", steps_per_action=N, dept
             environment or Guess(), network or net, TINY, **(ends | changed),
             steps_per_action=steps_per_action, depth=depth,
         )  # fmt: skip
+
+
+def test_delays_count_in_the_depth():
+    message = "depth is 1; a spike of 'sensors' needs 3 steps to 'motors', delays included"
+    net, ends = parts(delay=2)
+    with pytest.raises(WorldError, match=re.escape(message)):
+        World(Guess(), net, TINY, **ends, steps_per_action=N)
+    net, ends = parts(delay=2)
+    World(Guess(), net, TINY, **ends, steps_per_action=N, depth=3)
 
 
 def test_parts_that_do_not_fit():

@@ -1,18 +1,23 @@
 """`emulator check` and `emulator chips`: chip descriptions."""
 
+from __future__ import annotations
+
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from emulator.chip import EVENTS, Chip, chip_json_schema, load_chip, shipped_chips
+from emulator.cli.completing import chip_names
+from emulator.cli.kinds import expect
 from emulator.cli.options import SetOption, collected, pairs
+from emulator.cli.printing import JsonOption, print_document
 from emulator.errors import EmulatorError
-from emulator.observe.report import unlimited
-from emulator.timing.analytic import barrier_cycles
+
+if TYPE_CHECKING:
+    from emulator.chip import Chip
 
 
 def register(app: typer.Typer) -> None:
@@ -25,21 +30,36 @@ def register(app: typer.Typer) -> None:
 
 def check(
     files: Annotated[
-        list[str], typer.Argument(metavar="CHIP...", help="Chip files, or names of shipped ones.")
+        list[str],
+        typer.Argument(
+            metavar="CHIP...",
+            help="Chip files, or names of shipped ones.",
+            autocompletion=chip_names,
+        ),
     ],
     changes: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Validate chip files and show what they say: sizes, and each cost in pJ, ns and cycles."""
-    console, errors = Console(), list[EmulatorError]()
+    from emulator.chip import load_chip
+
+    console, errors, lines = Console(), list[EmulatorError](), list[dict[str, Any]]()
+    changed = pairs("--set", changes)
     for file in files:
         try:
-            chip = load_chip(file, pairs("--set", changes))
+            expect(file, "chip", "check")
+            chip = load_chip(file, changed)
         except EmulatorError as error:
             errors.append(error)
+            lines.append({"file": file, "valid": False, "mistakes": str(error).splitlines()})
             continue
-        console.print(f"[bold]{file}[/]: valid", highlight=False)
-        console.print(_sizes(chip))
-        console.print(_costs(chip))
+        lines.append({"file": file, "valid": True} | _described(chip))
+        if not as_json:
+            console.print(f"[bold]{file}[/]: valid", highlight=False)
+            console.print(_sizes(chip))
+            console.print(_costs(chip))
+    if as_json:
+        print_document("check", {"chips": lines})
     collected(errors)
 
 
@@ -47,30 +67,64 @@ def chips(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of chip files, for editors.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the shipped chips."""
+    from emulator.chip import chip_json_schema, load_chip, shipped_chips
+
     if schema:
         typer.echo(json.dumps(chip_json_schema(), indent=1))
+        return
+    loaded = {path.stem: load_chip(path) for path in shipped_chips()}
+    if as_json:
+        print_document("chips", {"chips": [_counted(name, chip) for name, chip in loaded.items()]})
         return
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("name", "tiles", "cores", "neurons", "description"):
         justify = "left" if name in ("name", "description") else "right"
         table.add_column(name, justify=justify, no_wrap=name != "description")  # type: ignore[arg-type]
-    for path in shipped_chips():
-        chip = load_chip(path)
-        mesh = chip.mesh
-        n_neurons = mesh.n_cores * chip.core.neurons
-        table.add_row(
-            path.stem,
-            f"{mesh.width} x {mesh.height}",
-            f"{mesh.n_cores:,}",
-            f"{n_neurons:,}",
-            chip.description.strip(),
-        )
+    for name, chip in loaded.items():
+        line = _counted(name, chip)
+        mesh = f"{line['width']} x {line['height']}"
+        table.add_row(name, mesh, f"{line['cores']:,}", f"{line['neurons']:,}", line["description"])
     Console().print(table)
 
 
+def _counted(name: str, chip: Chip) -> dict[str, Any]:
+    mesh = chip.mesh
+    return {
+        "name": name,
+        "description": chip.description.strip(),
+        "width": mesh.width,
+        "height": mesh.height,
+        "tiles": mesh.n_tiles,
+        "cores": mesh.n_cores,
+        "neurons": mesh.n_cores * chip.core.neurons,
+    }
+
+
+def _described(chip: Chip) -> dict[str, Any]:
+    """Return what a chip's file says, and what follows from it."""
+    from emulator.chip import EVENTS, to_json
+    from emulator.observe.report import assumed, unlimited
+    from emulator.timing.analytic import barrier_cycles
+
+    return _counted(chip.name, chip) | {
+        "barrier_cycles": {
+            "one_tile": barrier_cycles(chip, 1),
+            "all_tiles": barrier_cycles(chip, chip.mesh.n_tiles),
+        },
+        "cost_cycles": {event: chip.service_cycles(event) for event in EVENTS},
+        "unlimited": unlimited(chip),
+        "assumed": assumed(chip),
+        "chip": json.loads(to_json(chip)),
+    }
+
+
 def _sizes(chip: Chip) -> Table:
+    from emulator.observe.report import unlimited
+    from emulator.timing.analytic import barrier_cycles
+
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
     mesh, core = chip.mesh, chip.core
     table.add_row("chip", f"{chip.name}: {chip.description.strip()}")
@@ -138,6 +192,8 @@ def _learning(chip: Chip) -> str:
 
 
 def _costs(chip: Chip) -> Table:
+    from emulator.chip import EVENTS
+
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("event", "pJ", "ns", "cycles"):
         table.add_column(name, justify="left" if name == "event" else "right", no_wrap=True)

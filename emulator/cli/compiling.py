@@ -1,29 +1,45 @@
 """`emulator compile`: a network becomes a program for a chip."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from emulator.chip import Chip, load_chip
 from emulator.cli import options
+from emulator.cli.kinds import reading
 from emulator.cli.networks import NETWORK_SUFFIXES, Source, load
+from emulator.cli.printing import (
+    JsonOption,
+    VerboseOption,
+    only_document,
+    print_assumptions,
+    print_document,
+    warn,
+)
 from emulator.cli.programs import network_path
+from emulator.cli.targets import new_file
 from emulator.errors import NetworkError, ProgramError, RunError
-from emulator.program import Program
+
+if TYPE_CHECKING:
+    from emulator.chip import Chip
+    from emulator.program import Program
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    epilog = "Example: emulator compile digits --chip loihi -o digits.program"
+    epilog = "Example: emulator compile digits --chip loihi"
     app.command(name="compile", epilog=epilog)(compile_)
 
 
-def compile_(
+def compile_(  # noqa: PLR0913, PLR0917  # each is an option of the command
     network: Annotated[
         Path,
         typer.Argument(
@@ -34,25 +50,57 @@ def compile_(
     ],
     chip: options.ChipOption,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="PROGRAM", help="File to write.")
-    ],
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PROGRAM",
+            help="File to write; by default a new NAME.program here.",
+        ),
+    ] = None,
     mapping: options.MappingOption = None,
     neurons_per_core: options.PerCoreOption = None,
     seed: options.SeedOption = 0,
     dt: options.DtOption = None,
     param: options.ParamOption = None,
     changes: options.SetOption = None,
+    verbose: VerboseOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compile a network for a chip into one program file."""
-    if network.suffix.lower() not in NETWORK_SUFFIXES:
-        raise NetworkError(f"{network}: a network is a {' or a '.join(NETWORK_SUFFIXES)} file")
-    check_output(network, output)
-    described = load_chip(chip, options.pairs("--set", changes))
+    with reading(network, "python", "nir"):
+        if network.suffix.lower() not in NETWORK_SUFFIXES:
+            raise NetworkError(f"{network}: a network is a {' or a '.join(NETWORK_SUFFIXES)} file")
+    if output is not None:
+        check_output(network, output)
+    described = options.described(chip, changes)
     source = Source(network, options.parameters(param), dt, mapping, neurons_per_core)
-    program = load(source, described, seed).program
-    save_program(program, output)
+    with only_document(as_json):
+        program = load(source, described, seed).program
+        print_warnings(program)
+        for managed in program.manifest["managed"]:
+            warn(
+                f"the file does not hold management function '{managed['name']}': run the .py file itself, or add it "
+                "with Emulator.manage"
+            )
+    with program_file(output, network) as path:
+        save_program(program, path)
+    if as_json:
+        print_document("compile", program_figures(program, described) | written(program, path))
+        return
     print_program(program, described, Console())
-    print_written(program, output)
+    print_assumptions(program.manifest["assumptions"], verbose=verbose)
+    print_written(program, path)
+
+
+@contextmanager
+def program_file(output: Path | None, source: Path) -> Iterator[Path]:
+    """Give the file to write a program to: `-o`, or a new one."""
+    if output is not None:
+        yield output
+        return
+    with new_file(source, ".program") as path:
+        yield path
 
 
 def save_program(program: Program, output: Path) -> None:
@@ -70,8 +118,21 @@ def print_written(program: Program, output: Path) -> None:
     )
 
 
+def written(program: Program, output: Path) -> dict[str, Any]:
+    """Return where a program is, and which it is, for a document."""
+    return {
+        "written": {
+            "path": str(output),
+            "bytes": output.stat().st_size,
+            "sha256": program.sha256,
+        }
+    }
+
+
 def check_output(network: Path | None, output: Path) -> None:
     """Refuse to replace anything but a program."""
+    from emulator.program import Program
+
     if not output.is_file():
         return  # or it cannot be written, which is said then
     if network is not None and output.samefile(network):
@@ -84,31 +145,49 @@ def check_output(network: Path | None, output: Path) -> None:
         ) from None
 
 
+def print_warnings(program: Program) -> None:
+    """Print what to be warned of in a program, on the standard error: it stands before the result."""
+    for text in program.manifest["warnings"]:
+        warn(text)
+
+
+def program_figures(program: Program, chip: Chip) -> dict[str, Any]:
+    """Return what a program needs of a chip, how weights were quantised, and what was assumed."""
+    import numpy as np
+
+    return {
+        "network": program.name,
+        "chip": chip.label,
+        "neurons": program.n_compartments,
+        "synapses": program.n_synapses,
+        "cores": int(np.count_nonzero(np.diff(program.core_start))),
+        "projections": [
+            {
+                "name": str(line["name"]),
+                "synapses": line["n_synapses"],
+                "weight_bits": line["weight_bits"],
+                "weight_exp": line["weight_exp"],
+                "quantisation": line["quantisation"],
+            }
+            for line in program.manifest["projections"]
+        ],
+        "warnings": list(program.manifest["warnings"]),
+        "assumptions": list(program.manifest["assumptions"]),
+    }
+
+
 def print_program(program: Program, chip: Chip, console: Console) -> None:
-    """Print what a program needs of a chip, how weights were quantised, and what was assumed."""
-    n_used = int(np.count_nonzero(np.diff(program.core_start)))
+    """Print what a program needs of a chip, and how weights were quantised."""
+    figures = program_figures(program, chip)
     console.print(
-        f"[bold]{program.name}[/] on {chip.name}: {program.n_compartments:,} neurons and "
-        f"{program.n_synapses:,} synapses on {n_used:,} of {chip.mesh.n_cores:,} cores",
-        highlight=False,
+        Text.assemble(
+            (program.name, "bold"),
+            f" on {chip.name}: {figures['neurons']:,} neurons and {figures['synapses']:,} synapses on "
+            f"{figures['cores']:,} of {chip.mesh.n_cores:,} cores",
+        )
     )
-    projections = program.manifest["projections"]
-    if projections:
-        console.print(_projections(projections))
-    print_notes(program, console)
-    for managed in program.manifest["managed"]:
-        console.print(
-            f"warning: the file does not hold management function '{managed['name']}': run the .py file itself, or add "
-            "it with Emulator.manage",
-            highlight=False, markup=False,
-        )  # fmt: skip
-
-
-def print_notes(program: Program, console: Console) -> None:
-    """Print what was assumed to compile a program, and what to be warned of."""
-    for title in ("assumptions", "warnings"):
-        for text in program.manifest.get(title, []):
-            console.print(f"{title[:-1]}: {text}", highlight=False, markup=False)
+    if figures["projections"]:
+        console.print(_projections(figures["projections"]))
 
 
 def _projections(projections: list[dict[str, Any]]) -> Table:
@@ -118,19 +197,24 @@ def _projections(projections: list[dict[str, Any]]) -> Table:
         table.add_column(name, justify="right")
     table.add_column("weights", overflow="fold")
     for line in projections:
-        quantisation = line["quantisation"]
         table.add_row(
-            str(line["name"]),
-            f"{line['n_synapses']:,}",
+            Text(line["name"]),
+            f"{line['synapses']:,}",
             str(line["weight_bits"]),
             str(line["weight_exp"]),
-            _quantised(quantisation) if isinstance(quantisation, dict) else "given as integers",
+            _quantised(line["quantisation"]),
         )
     return table
 
 
-def _quantised(figures: dict[str, Any]) -> str:
-    """Say what was lost when real weights became integers; errors are in the weights' unit."""
+def _quantised(figures: dict[str, Any] | None) -> str:
+    """Say what was lost when weights became mantissas; errors are in the weights' unit."""
+    if figures is None:
+        return "given as integers"
+    if "scale" not in figures:  # integers that the chip does not hold as they are
+        text = f"given as integers; {figures.get('n_truncated', 0):,} act as other ones ({figures.get('policy')})"
+        beyond = figures.get("n_beyond", 0)
+        return text + (f", {beyond:,} in full beyond its limit" if beyond else "")
     return (
         f"1 became {figures['scale']:.4g}; error at most {figures['max_abs_error']:.2g}, "
         f"rms {figures['rms_error']:.2g}; {figures['n_zero']:,} became 0, "

@@ -1,25 +1,33 @@
 """`emulator learn`: learning rules as micro-instructions, and programs that have learned."""
 
+from __future__ import annotations
+
 import re
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from emulator.chip import Chip, load_chip
 from emulator.cli import options
-from emulator.cli.compiling import check_output, print_written, save_program
-from emulator.cli.networks import chip_of
+from emulator.cli.compiling import (
+    check_output,
+    print_written,
+    program_figures,
+    save_program,
+    written,
+)
+from emulator.cli.kinds import reading
+from emulator.cli.networks import load_program
+from emulator.cli.printing import JsonOption, print_document, warn
 from emulator.errors import EmulatorError, LearningError, RunError
-from emulator.learning import PRE_TRACES, TRACES, Rule, Trace, compiled, listing, trace_lines
-from emulator.observe.quantities import energy_text, table_of, time_text
-from emulator.observe.run import Run
-from emulator.program import Program
-from emulator.program.fit import rule_mistakes
-from emulator.units import exact
+
+if TYPE_CHECKING:
+    from emulator.chip import Chip
+    from emulator.learning import Rule, Trace
 
 DEFAULT_CHIP = "loihi2"
 RULE = re.compile(r"\s*(d[wdt])\s*=(.*)", re.DOTALL)
@@ -66,18 +74,29 @@ def show(
     ] = None,
     chip: options.OptionalChipOption = None,
     changes: options.SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List what a rule does for each synapse that it visits: micro-instructions, time, energy, and which rows."""
-    console, changed = Console(), options.pairs("--set", changes)
-    if not any(RULE.match(text) for text in rule):
-        _show_program(rule, trace, epoch, chip, changed, console)
+    if any(RULE.match(text) for text in rule):
+        described = options.described(chip or DEFAULT_CHIP, changes)
+        made, absent = _rule(rule, options.pairs("--trace", trace), 1 if epoch is None else epoch)
+        shown = [_Shown(made, absent)]
+    else:
+        described, shown = _of_program(
+            rule, chip, changes, has_options=bool(trace) or epoch is not None
+        )
+    _require_legal(shown, described)
+    if as_json:
+        rules = [_figures(one, described) for one in shown]
+        print_document("learn-show", {"chip": described.label, "rules": rules})
         return
-    described = load_chip(chip or DEFAULT_CHIP, changed)
-    made, absent = _rule(rule, options.pairs("--trace", trace), 1 if epoch is None else epoch)
-    mistakes = rule_mistakes(made, described)
-    if mistakes:
-        raise LearningError("\n".join(mistakes))
-    _print_rule(made, described, absent, console)
+    console = Console()
+    for one in shown:
+        if one.projection is not None:
+            line = one.projection
+            text = f"{line['name']}: {line['n_synapses']:,} synapses, sign_mode {line['sign_mode']}"
+            console.print(Text(text, "bold"))
+        _print_rule(one, described, console)
 
 
 def save(
@@ -85,57 +104,71 @@ def save(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PROGRAM", help="File to write.")
     ],
+    as_json: JsonOption = False,
 ) -> None:
     """Write a run's program with the weights and delays that it learned; nothing learns in it any more."""
+    from emulator.observe.run import Run
+
     check_output(None, output)
-    run = Run.load(folder)
+    with reading(folder, "run", "unfinished", "folder"):
+        run = Run.load(folder)
     if not run.program.learns:
         raise RunError(f"{folder}: no synapse of program '{run.program.name}' learns")
+    if run.status != "complete":
+        warn(f"the run is {run.status}: {run.n_steps:,} of {run.steps_asked:,} steps are done")
     trained = run.trained()
     save_program(trained, output)
-    if run.status == "interrupted":
-        typer.echo(
-            f"emulator: warning: the run was interrupted after {run.n_steps:,} steps", err=True
-        )
-    print_written(trained, output)
+    if as_json:
+        figures = program_figures(trained, run.chip)
+        steps = {"status": run.status, "steps": run.n_steps}
+        print_document("learn-save", figures | {"run": steps} | written(trained, output))
+    else:
+        print_written(trained, output)
 
 
-def _show_program(
-    given: list[str],
-    trace: list[str] | None,
-    epoch: int | None,
-    chip: str | None,
-    changes: dict[str, str],
-    console: Console,
-) -> None:
+@dataclass(frozen=True)
+class _Shown:
+    """A rule that is shown, the traces of it that were not given, and the projection that has it."""
+
+    rule: Rule
+    absent: list[str] = field(default_factory=list)
+    projection: dict[str, Any] | None = None
+
+
+def _of_program(
+    given: list[str], chip: str | None, changes: list[str] | None, *, has_options: bool
+) -> tuple[Chip, list[_Shown]]:
+    """Return the rules of a program, and the chip to show them on."""
     path = Path(given[0])
     if len(given) > 1 or not path.exists():
         raise LearningError(
             f"{given[0]}: neither a rule, which begins with 'dw =', 'dt =' or 'dd =', nor a compiled program"
         )
-    if trace or epoch is not None:
+    program = load_program(path)
+    if has_options:
         raise RunError(f"{path}: --trace and --epoch are for rules; a program has its own")
-    program = Program.load(path)
     if not program.learns:
         typer.echo(f"{path}: no synapse of program '{program.name}' learns", err=True)
-        return
-    described = chip_of(program, chip, changes)
-    for k, rule in program.rules.items():
-        line = program.manifest["projections"][k]
-        mistakes = rule_mistakes(rule, described)
+    lines = program.manifest["projections"]
+    shown = [_Shown(rule, [], lines[k]) for k, rule in program.rules.items()]
+    return options.chip_of(program, chip, changes), shown
+
+
+def _require_legal(shown: list[_Shown], chip: Chip) -> None:
+    """Refuse a rule that the chip's learning engine cannot do."""
+    from emulator.program.fit import rule_mistakes
+
+    for one in shown:
+        where = "" if one.projection is None else f"projection '{one.projection['name']}': "
+        mistakes = rule_mistakes(one.rule, chip)
         if mistakes:
-            raise LearningError("\n".join(f"projection '{line['name']}': {m}" for m in mistakes))
-        console.print(
-            Text(
-                f"{line['name']}: {line['n_synapses']:,} synapses, sign_mode {line['sign_mode']}",
-                "bold",
-            )
-        )
-        _print_rule(rule, described, [], console)
+            raise LearningError("\n".join(f"{where}{mistake}" for mistake in mistakes))
 
 
 def _rule(given: list[str], traces: dict[str, str], epoch: int) -> tuple[Rule, list[str]]:
     """Return the rule that the arguments are, and the traces that it reads and were not given."""
+    from emulator.learning import TRACES, Rule, Trace
+
     texts: dict[str, str] = {}
     mistakes = []
     for part in (part for text in given for part in PARTS.split(text) if part.strip()):
@@ -169,6 +202,8 @@ def _rule(given: list[str], traces: dict[str, str], epoch: int) -> tuple[Rule, l
 
 def _trace(name: str, text: str) -> Trace | str:
     """Read IMPULSE,TAU; or the name of a state word."""
+    from emulator.learning import PRE_TRACES, TRACES, Trace
+
     if name not in TRACES:
         raise LearningError(f"there is no such trace; there are: {', '.join(TRACES)}")
     if name not in PRE_TRACES and re.fullmatch(r"[A-Za-z_]\w*", text) and text != "inf":
@@ -181,27 +216,56 @@ def _trace(name: str, text: str) -> Trace | str:
     return Trace(impulse, tau)
 
 
-def _print_rule(rule: Rule, chip: Chip, absent: list[str], console: Console) -> None:
-    steps, engine = compiled(rule, chip.learning), chip.learning
-    for key in ("dw", "dd", "dt"):
-        if getattr(rule, key) is not None:
-            console.print(Text(f"{key} = {getattr(rule, key)}", "bold"))
+def _figures(one: _Shown, chip: Chip) -> dict[str, Any]:
+    """Return a rule's micro-instructions, and what a visit takes."""
+    from emulator.learning import compiled, listing, trace_lines
+    from emulator.units import exact
+
+    rule, engine, cost = one.rule, chip.learning, chip.costs.learning_instruction
+    steps = compiled(rule, engine)
+    n = steps.n_instructions
+    return {
+        "projection": None if one.projection is None else one.projection["name"],
+        "text": {k: getattr(rule, k) for k in ("dw", "dd", "dt") if getattr(rule, k) is not None},
+        "epoch_steps": rule.epoch,
+        "rounding": engine.rounding,
+        "traces": dict(line for line in trace_lines(rule) if line[0] not in one.absent),
+        "traces_not_given": one.absent,
+        "instructions": [asdict(line) for line in listing(rule, steps, engine.uk_counts)],
+        "visit": {
+            "instructions": n,
+            "instructions_max": engine.instructions,
+            "time_ns": float(n * exact(cost.time_ns)),
+            "energy_pj": float(n * exact(cost.energy_pj)),
+        },
+    }
+
+
+def _print_rule(one: _Shown, chip: Chip, console: Console) -> None:
+    from emulator.observe.quantities import table_of
+
+    figures = _figures(one, chip)
+    for key, text in figures["text"].items():
+        console.print(Text(f"{key} = {text}", "bold"))
     table = table_of(
         "", ("", "right"), ("op", "left"), ("", "left"), ("effect", "left"), ("bits lost", "right"),
         ("visits rows where", "left"),
     )  # fmt: skip
     table.title = None
-    for number, line in enumerate(listing(rule, steps, engine.uk_counts)):
-        lost = str(line.lost_bits) if line.op == "MAC" else ""
-        table.add_row(str(number), line.op, line.target, line.effect, lost, ", ".join(line.acts))
+    for number, line in enumerate(figures["instructions"]):
+        lost = str(line["lost_bits"]) if line["op"] == "MAC" else ""
+        acts = ", ".join(line["acts"])
+        table.add_row(str(number), line["op"], line["target"], line["effect"], lost, acts)
     console.print(table)
-    console.print(_figures(rule, steps.n_instructions, chip, absent))
+    console.print(_visit(figures, chip))
 
 
-def _figures(rule: Rule, n: int, chip: Chip, absent: list[str]) -> Table:
+def _visit(figures: dict[str, Any], chip: Chip) -> Table:
     """Return what a visit takes, and what the rule stands on."""
-    engine, cost = chip.learning, chip.costs.learning_instruction
-    took = time_text(n * exact(cost.time_ns) / 10**9)
+    from emulator.observe.quantities import energy_text, time_text
+
+    cost, visit = chip.costs.learning_instruction, figures["visit"]
+    n, took = visit["instructions"], time_text(visit["time_ns"] / 10**9)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -209,23 +273,23 @@ def _figures(rule: Rule, n: int, chip: Chip, absent: list[str]) -> Table:
         ("chip", chip.label),
         (
             "visit",
-            f"{n} micro-instructions for each synapse; the engine holds rules of {engine.instructions}",
+            f"{n} micro-instructions for each synapse; the engine holds rules of {visit['instructions_max']}",
         ),
         (
             "time",
             f"{took} a visit: {n} x {cost.time_ns:g} ns; a core's visits in a step end with a whole cycle",
         ),
-        ("energy", f"{energy_text(n * cost.energy_pj)} a visit: {n} x {cost.energy_pj:g} pJ"),
+        ("energy", f"{energy_text(visit['energy_pj'])} a visit: {n} x {cost.energy_pj:g} pJ"),
         (
             "visited",
-            f"at the end of every {_ordinal(rule.epoch)}: each synapse of a row for which any product acts",
+            f"at the end of every {_ordinal(figures['epoch_steps'])}: each synapse of a row for which any product acts",
         ),
-        ("rounding", f"{engine.rounding} (learning.rounding)"),
+        ("rounding", f"{figures['rounding']} (learning.rounding)"),
+        *figures["traces"].items(),
     ]
-    rows += [line for line in trace_lines(rule) if line[0] not in absent]
     rows += [
         (name, f"not given: --trace {name}=IMPULSE,TAU; the micro-instructions are the same")
-        for name in absent
+        for name in figures["traces_not_given"]
     ]
     for name, text in rows:
         table.add_row(name, Text(text))

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from emulator.atomic import atomic_file
 from emulator.cli import options
-from emulator.cli.networks import chip_of
+from emulator.cli.kinds import expect
+from emulator.cli.networks import load_program
+from emulator.cli.printing import JsonOption, only_document, print_document
 from emulator.errors import ManagementError, RunError
-from emulator.management.build import build_management, header_of
-from emulator.program import Program
 
 
 def register(app: typer.Typer) -> None:
@@ -38,12 +37,19 @@ def build(
     cc: Annotated[
         str | None, typer.Option("--cc", metavar="COMPILER", help="A gcc that knows -m32.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Compile a C file for the management cores of a program: its memory map and channels are in management.h."""
+    from emulator.atomic import atomic_file
+    from emulator.management.build import build_management, header_of
+
     if (source is None) != header_only:
         raise ManagementError("either a C file or --header-only must be given")
-    loaded = Program.load(program)
-    header = header_of(loaded, chip_of(loaded, chip, options.pairs("--set", changes)))
+    if source is not None:
+        expect(source, "c")
+    loaded = load_program(program)
+    header = header_of(loaded, options.chip_of(loaded, chip, changes))
+    warnings = ""
     if source is None:
         try:
             with atomic_file(output) as file:
@@ -51,7 +57,15 @@ def build(
         except OSError as error:
             raise RunError(f"{output}: cannot be written: {error.strerror or error}") from None
     else:
-        warnings = build_management(source, header, output, cc=cc)
-        if warnings:
-            typer.echo(warnings.rstrip(), err=True)
-    typer.echo(f"written to {output}: {output.stat().st_size:,} bytes")
+        with only_document(as_json):
+            warnings = build_management(source, header, output, cc=cc).rstrip()
+    if warnings:
+        typer.echo(warnings, err=True)
+    n_bytes = output.stat().st_size
+    if as_json:
+        print_document(
+            "build-management",
+            {"warnings": warnings.splitlines(), "written": {"path": str(output), "bytes": n_bytes}},
+        )
+    else:
+        typer.echo(f"written to {output}: {n_bytes:,} bytes")

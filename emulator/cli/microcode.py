@@ -1,8 +1,11 @@
 """`emulator models`, `asm`, `disasm` and `step`: neuron programs."""
 
+from __future__ import annotations
+
 import re
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -10,22 +13,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from emulator.chip import load_chip
 from emulator.cli import options
-from emulator.cli.networks import chip_of
-from emulator.emulator import Emulator
+from emulator.cli.completing import model_names
+from emulator.cli.kinds import reading
+from emulator.cli.networks import load_program
+from emulator.cli.printing import JsonOption, print_document
 from emulator.errors import EmulatorError, MicrocodeError, RunError
-from emulator.inputs import read_inputs, read_rewards
-from emulator.microcode import disassemble, listing, load_model, shipped_models
-from emulator.program import Program
-from emulator.stepping import NeuronStep
+
+if TYPE_CHECKING:
+    from emulator.chip import Chip
+    from emulator.microcode import Model
+    from emulator.stepping import NeuronStep
 
 NEURON = re.compile(r"(.+)\[(\d{1,9})\]")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(name="models", epilog="Example: emulator models")(models)
+    app.command(name="models", epilog="Example: emulator models --chip tiny")(models)
     app.command(name="asm", epilog="Example: emulator asm my_model.nasm --chip loihi2")(asm)
     app.command(name="disasm", epilog="Example: emulator disasm net.program --model izhikevich")(
         disasm
@@ -35,63 +40,156 @@ def register(app: typer.Typer) -> None:
     )(step)
 
 
-def models() -> None:
+def models(
+    chip: options.OptionalChipOption = None,
+    changes: options.SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the library of neuron models; docs/microcode.md has their equations and parameters."""
+    from emulator.microcode import load_model, shipped_models
+
+    described = _chip(chip, changes)
+    lines = [_figures(load_model(name), described) for name in shipped_models()]
+    if as_json:
+        print_document("models", {"chip": described and described.label, "models": lines})
+        return
+    columns = ["model", "instructions", "bytes", "payload", "what it is"]
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("model", "instructions", "bytes", "payload", "what it is"):
+    for name in columns + ([f"on {described.name}"] if described else []):
         justify = "right" if name in ("instructions", "bytes", "payload") else "left"
-        table.add_column(name, justify=justify, no_wrap=name != "what it is")  # type: ignore[arg-type]
-    for name in shipped_models():
-        model = load_model(name)
-        shortest, longest = model.shortest_and_longest()
-        payload = f"{model.payload_bits} bits" if model.payload_bits else ""
-        first = " ".join(model.text.partition("\n\n")[0].split())
+        table.add_column(name, justify=justify, no_wrap=name in columns[:-1])  # type: ignore[arg-type]
+    for line in lines:
+        ways = [line[way]["instructions"] for way in ("shortest", "longest")]
+        fits = ["; ".join(line["exceeds"]) or "fits"] if described else []
         table.add_row(
-            name, f"{len(shortest)} to {len(longest)}", str(model.n_state_bytes), payload, first
+            line["name"],
+            f"{ways[0]} to {ways[1]}",
+            str(line["state_bytes"] + line["parameter_bytes"]),
+            f"{line['payload_bits']} bits" if line["payload_bits"] else "",
+            line["description"],
+            *fits,
         )
     Console().print(table)
 
 
 def asm(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Files *.nasm, or models of the library.")
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="Files *.nasm, or models of the library.",
+            autocompletion=model_names,
+        ),
     ],
     chip: options.OptionalChipOption = None,
     changes: options.SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Check neuron programs and list them: encoding, memory, and the shortest and longest way in cycles."""
-    cycles, errors = None, list[EmulatorError]()
-    if chip is not None:
-        cycles = load_chip(chip, options.pairs("--set", changes)).service_cycles("instruction")
-    elif changes:
-        raise RunError("--set changes a chip: give --chip too")
+    """Check neuron programs, with --chip against its limits, and list them: encoding, memory, ways in cycles."""
+    from emulator.microcode import listing, load_model
+
+    described, errors, lines = _chip(chip, changes), list[EmulatorError](), list[dict[str, Any]]()
+    cycles = None if described is None else described.service_cycles("instruction")
     for file in files:
         try:
-            model = load_model(file)
+            with reading(file, "nasm"):
+                model = load_model(file)
+            _require_fit(file, model, described)
         except EmulatorError as error:
             errors.append(error)
+            lines.append({"file": file, "legal": False, "mistakes": str(error).splitlines()})
             continue
-        typer.echo(f"{file}: legal\n\n{listing(model, cycles)}")
+        lines.append({"file": file, "legal": True} | _figures(model, described))
+        if not as_json:
+            where = f" on {described.name}" if described else ""
+            typer.echo(f"{file}: legal{where}\n\n{listing(model, cycles)}")
+    if as_json:
+        print_document("asm", {"chip": described and described.label, "programs": lines})
     options.collected(errors)
 
 
 def disasm(
     program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A compiled program.")],
     model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help="Only this one of its models.")
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="Only this one of its models.",
+            autocompletion=model_names,
+        ),
     ] = None,
+    chip: options.OptionalChipOption = None,
+    changes: options.SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print the neuron programs in a compiled program, as text that `asm` reads."""
-    models = Program.load(program).models
+    """Print the neuron programs in a compiled program, as text that `asm` reads; --chip holds them to its limits."""
+    from emulator.microcode import disassemble
+
+    described, models = _chip(chip, changes), load_program(program).models
     if model is not None and model not in models:
         raise MicrocodeError(
             f"{program}: no neuron program '{model}'; there are: {', '.join(models) or 'none'}"
         )
     if not models:
         typer.echo(f"{program}: no population runs microcode", err=True)
-    for name, one in models.items():
-        if model in (None, name):
-            typer.echo(f"; {name}\n{disassemble(one)}")
+    wanted = {name: one for name, one in models.items() if model in (None, name)}
+    for name, one in wanted.items():
+        _require_fit(f"{program}: '{name}'", one, described)
+    if as_json:
+        lines = [_figures(one, described) | {"text": disassemble(one)} for one in wanted.values()]
+        print_document("disasm", {"chip": described and described.label, "models": lines})
+        return
+    for name, one in wanted.items():
+        typer.echo(f"; {name}\n{disassemble(one)}")
+
+
+def _chip(chip: str | None, changes: list[str] | None) -> Chip | None:
+    if chip is not None:
+        return options.described(chip, changes)
+    if changes:
+        raise RunError("--set changes a chip: give --chip too")
+    return None
+
+
+def _require_fit(where: str, model: Model, chip: Chip | None) -> None:
+    """Refuse a neuron program that a chip cannot run, with everything that it allows less of."""
+    from emulator.compiler.words import program_mistakes
+
+    mistakes = [] if chip is None else program_mistakes(model, chip)
+    if mistakes:
+        raise MicrocodeError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
+
+
+def _figures(model: Model, chip: Chip | None) -> dict[str, Any]:
+    """Return what a neuron takes of a chip, and the instructions."""
+    from emulator.compiler.words import bound_model, program_mistakes
+    from emulator.microcode import Op, instruction_text, labels_of
+
+    on_chip = model if chip is None else bound_model(model, chip)
+    labels, n_state = labels_of(model), sum(word.n_bytes for word in on_chip.states)
+    figures: dict[str, Any] = {
+        "name": model.name,
+        "description": " ".join(model.text.partition("\n\n")[0].split()),
+        "state_bytes": n_state,
+        "parameter_bytes": on_chip.n_state_bytes - n_state,
+        "payload_bits": on_chip.payload_bits,
+    }
+    for name, way in zip(("shortest", "longest"), model.shortest_and_longest(), strict=True):
+        cycles = None if chip is None else len(way) * chip.service_cycles("instruction")
+        spikes = any(model.steps[k].op == Op.SPIKE for k in way)
+        figures[name] = {"instructions": len(way), "cycles": cycles, "spikes": spikes, "way": way}
+    figures["instructions"] = [
+        {"index": k, "encoding": f"{code:016x}", "label": labels.get(k), "text": text}
+        for k, (code, text) in enumerate(
+            zip(
+                model.code().tolist(),
+                (instruction_text(model, step, labels) for step in model.steps),
+                strict=True,
+            )
+        )
+    ]
+    return figures if chip is None else figures | {"exceeds": program_mistakes(model, chip)}
 
 
 def step(
@@ -110,22 +208,31 @@ def step(
     ] = None,
     seed: options.SeedOption = 0,
     chip: options.OptionalChipOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a program and show one neuron, instruction by instruction: what each writes, and the flag."""
+    from emulator.emulator import Emulator
+    from emulator.inputs import read_inputs, read_rewards
+
     match = NEURON.fullmatch(neuron)
     if not match:
         raise RunError(f"--neuron {neuron}: it must be a population and a number, like cells[3]")
-    loaded = Program.load(program)
-    n_steps = skip + steps
-    given = {} if input_file is None else read_inputs(input_file)
-    inputs = {name: spikes[spikes[:, 0] < n_steps] for name, spikes in given.items()}
-    rewards = None if input_file is None else read_rewards(input_file, n_steps) or None
-    emulator = Emulator(chip_of(loaded, chip), loaded)
-    console = Console()
+    loaded = load_program(program)
+    n_steps, inputs, rewards = skip + steps, {}, None
+    if input_file is not None:
+        with reading(input_file, "inputs"):
+            given, rewards = read_inputs(input_file), read_rewards(input_file, n_steps) or None
+        inputs = {name: spikes[spikes[:, 0] < n_steps] for name, spikes in given.items()}
+    emulator = Emulator(options.chip_of(loaded, chip), loaded)
+    console, documents = Console(), list[dict[str, Any]]()
     shown = emulator.watch(match[1], int(match[2]), n_steps, inputs, seed=seed, rewards=rewards)
     for one in shown:
-        if one.step >= skip:
+        if one.step >= skip and as_json:
+            documents.append(asdict(one))
+        elif one.step >= skip:
             _print_step(neuron, one, console)
+    if as_json:
+        print_document("step", {"network": loaded.name, "neuron": neuron, "steps": documents})
 
 
 def _print_step(neuron: str, one: NeuronStep, console: Console) -> None:

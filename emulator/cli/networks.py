@@ -1,16 +1,19 @@
 """NETWORK on the command line: a .py or .nir file, or a compiled program."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emulator.chip import Chip, load_chip, shipped_chips
-from emulator.compiler import compile_network
-from emulator.errors import NetworkError, RunError
-from emulator.importers.python_file import PythonFile
-from emulator.mapping import Mapping as Placement
-from emulator.program import Program
+from emulator.cli.kinds import reading
+from emulator.errors import NetworkError
+
+if TYPE_CHECKING:
+    from emulator.chip import Chip
+    from emulator.importers.python_file import PythonFile
+    from emulator.program import Program
 
 NETWORK_SUFFIXES = (".py", ".nir")
 
@@ -47,17 +50,36 @@ def load(source: Source, chip: Chip, seed: int) -> Loaded:
 
     Raises
     ------
-    NetworkError
+    NetworkError, RunError
         When the file is none of these, or an option does not apply to it.
     """
+    with reading(source.path, "program", "python", "nir"):
+        return _load(source, chip, seed)
+
+
+def load_program(path: Path) -> Program:
+    """Return a compiled program."""
+    from emulator.program import Program
+
+    with reading(path, "program"):
+        return Program.load(path)
+
+
+def _load(source: Source, chip: Chip, seed: int) -> Loaded:
+    from emulator.compiler import compile_network
+    from emulator.mapping import Mapping as Placement
+    from emulator.program import Program
+
     suffix = source.path.suffix.lower()
     _refuse_what_does_not_apply(source, suffix)
     file = None
     if suffix == ".py":
+        from emulator.importers.python_file import PythonFile
+
         file = PythonFile(source.path)
         network = file.network(source.parameters)
     elif suffix == ".nir":
-        from emulator.importers.nir import load_nir  # noqa: PLC0415  # h5py and networkx: 0.3 s
+        from emulator.importers.nir import load_nir
 
         if not source.path.exists():
             raise NetworkError(f"{source.path}: no such file")
@@ -69,21 +91,14 @@ def load(source: Source, chip: Chip, seed: int) -> Loaded:
         network = load_nir(source.path, source.dt_seconds)
     else:
         return Loaded(Program.load(source.path))
-    placement = None if source.mapping is None else Placement.load(source.mapping)
+    placement = None
+    if source.mapping is not None:
+        with reading(source.mapping, "mapping"):
+            placement = Placement.load(source.mapping)
     program = compile_network(
         network, chip, placement, neurons_per_core=source.neurons_per_core, seed=seed
     )
     return Loaded(program, file)
-
-
-def chip_of(program: Program, chip: str | None, changes: Mapping[str, str] | None = None) -> Chip:
-    """Return the chip that was named, or the shipped one for which a program was compiled."""
-    name = program.manifest["chip"]["name"]
-    if chip is None and name not in {path.stem for path in shipped_chips()}:
-        raise RunError(
-            f"the program was compiled for chip '{name}', which is no shipped one: give --chip"
-        )
-    return load_chip(chip or name, changes)
 
 
 def _refuse_what_does_not_apply(source: Source, suffix: str) -> None:
@@ -99,11 +114,3 @@ def _refuse_what_does_not_apply(source: Source, suffix: str) -> None:
             raise NetworkError(
                 f"{source.path}: {option} is for networks; this is a compiled program"
             )
-
-
-def depth_steps(program: Program) -> int:
-    """Return the steps a spike needs to the last population: the longest way, loops once."""
-    import networkx as nx  # noqa: PLC0415  # 0.2 s, and only needed without --steps
-
-    graph = nx.DiGraph((p["source"], p["target"]) for p in program.manifest["projections"])
-    return int(nx.dag_longest_path_length(nx.condensation(graph))) if graph else 0

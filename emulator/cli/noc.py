@@ -1,32 +1,39 @@
 """`emulator noc replay` and `emulator noc sweep`: the mesh of a chip on its own."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from math import isnan
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from emulator.chip import Chip, load_chip
 from emulator.cli import options
-from emulator.cli.progress import progress_bar
+from emulator.cli.kinds import reading
+from emulator.cli.printing import JsonOption, print_document
 from emulator.errors import RunError
-from emulator.noc import PORTS, TRAFFIC, Replayed, SweepPoint, load_trace, replay, sweep
-from emulator.noc.plot import latency_plot
-from emulator.noc.points import SUFFIXES, save_points
-from emulator.noc.sweeping import DEFAULT_LOADS, MEASURED_CYCLES, WARMUP_CYCLES
-from emulator.observe.heatmap import COLOURS, heat_map, level_glyph
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emulator.chip import Chip
+    from emulator.noc import Replayed, SweepPoint
 
 HOTTEST = 5
 MOST_MAP_ROWS = 32
+SUFFIXES = (".csv", ".npz")
+TRAFFIC = ("uniform", "transpose", "bit_complement", "neighbour", "hotspot")
+MEASURED_CYCLES = WARMUP_CYCLES = 3000
+"""With SUFFIXES as `emulator.noc` has them, which help need not import."""
 
 
 def register(app: typer.Typer) -> None:
@@ -57,24 +64,38 @@ def replay_(
         Path, typer.Option("--output", "-o", metavar="OUT.npz", help="File to write.")
     ],
     changes: options.SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Replay a trace of packets, cycle by cycle: when each enters the mesh and when it arrives."""
+    from emulator.cli.progress import progress_bar
+    from emulator.noc import load_trace, replay
+
     _check_target(output, (".npz",))
-    described = load_chip(chip, options.pairs("--set", changes))
-    trace = load_trace(trace_file, described)
+    described = options.described(chip, changes)
+    with reading(trace_file, "trace"):
+        trace = load_trace(trace_file, described)
     with progress_bar("replaying", len(trace)) as progress:
         result = replay(trace, described, progress=progress)
     with _writing(output):
         result.save(output)
-    console = Console()
-    _print_replay(result, described, console)
+    if as_json:
+        figures = _replay_figures(result, described)
+        print_document("noc-replay", figures | {"written": {"path": str(output)}})
+        return
+    _print_replay(result, described, Console())
     typer.echo(f"saved in {output}: inject_cycle and arrive_cycle of each packet")
 
 
 def sweep_(
     chip: options.ChipOption,
     traffic: Annotated[
-        str, typer.Option("--traffic", metavar="|".join(TRAFFIC), help="Where packets go.")
+        str,
+        typer.Option(
+            "--traffic",
+            metavar="|".join(TRAFFIC),
+            help="Where packets go.",
+            autocompletion=lambda: list(TRAFFIC),
+        ),
     ],
     loads: Annotated[
         str | None,
@@ -93,11 +114,17 @@ def sweep_(
         typer.Option("--output", "-o", metavar="OUT.csv|.npz", help="File to write."),
     ] = None,
     changes: options.SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure latency over offered load under synthetic traffic, as BookSim2 does."""
+    from emulator.cli.progress import progress_bar
+    from emulator.noc import sweep
+    from emulator.noc.points import save_points
+    from emulator.noc.sweeping import DEFAULT_LOADS
+
     if output is not None:
         _check_target(output, SUFFIXES)
-    described = load_chip(chip, options.pairs("--set", changes))
+    described = options.described(chip, changes)
     wanted = DEFAULT_LOADS if loads is None else _numbers("--loads", loads)
     with progress_bar("sweeping", len(wanted)) as progress:
         points = sweep(
@@ -113,12 +140,29 @@ def sweep_(
     if output is not None:
         with _writing(output):
             save_points(points, output)
-    console = Console()
     mesh = described.mesh
+    if as_json:
+        figures = {
+            "chip": described.label,
+            "width": mesh.width,
+            "height": mesh.height,
+            "traffic": traffic,
+            "packet_flits": size,
+            "measured_cycles": cycles,
+            "warmup_cycles": warmup,
+            "seed": seed,
+            "points": [_point_figures(point) for point in points],
+        }
+        written = {} if output is None else {"written": {"path": str(output)}}
+        print_document("noc-sweep", figures | written)
+        return
+    console = Console()
     console.print(
-        f"[bold]{traffic}[/] traffic on {described.name}: {mesh.width} x {mesh.height} tiles, {size:,}-flit "
-        f"packets,\n{cycles:,} cycles measured after {warmup:,}, seed {seed}",
-        highlight=False,
+        Text.assemble(
+            (traffic, "bold"),
+            f" traffic on {described.name}: {mesh.width} x {mesh.height} tiles, {size:,}-flit packets,\n"
+            f"{cycles:,} cycles measured after {warmup:,}, seed {seed}",
+        )
     )
     _print_sweep(points, console)
     if output is not None:
@@ -150,12 +194,46 @@ def _writing(path: Path) -> Iterator[None]:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
+def _point_figures(point: SweepPoint) -> dict[str, Any]:
+    """Return what was found under one load; what no packet tells is null."""
+    return {
+        name: None if isinstance(value, float) and isnan(value) else value
+        for name, value in asdict(point).items()
+    }
+
+
+def _replay_figures(result: Replayed, chip: Chip) -> dict[str, Any]:
+    import numpy as np
+
+    from emulator.noc import PORTS
+
+    n_flits = result.link_flits
+    return {
+        "trace": result.trace.name,
+        "chip": chip.label,
+        "width": chip.mesh.width,
+        "height": chip.mesh.height,
+        "packets": len(result.trace),
+        "latency_cycles": _four(result.latency),
+        "network_latency_cycles": _four(result.network_latency),
+        "cycles": result.cycles,
+        "accepted_flits_per_tile_and_cycle": result.accepted,
+        "flit_routers": result.flit_routers,
+        "wall_seconds": result.seconds,
+        "links": [
+            {"tile": int(tile), "to": PORTS[port], "flits": int(n_flits[tile, port])}
+            for tile, port in np.argwhere(n_flits)
+        ],
+    }
+
+
 def _print_replay(result: Replayed, chip: Chip, console: Console) -> None:
     mesh = chip.mesh
     console.print(
-        f"[bold]{result.trace.name}[/] on {chip.name}: {len(result.trace):,} packets over "
-        f"{mesh.width} x {mesh.height} tiles",
-        highlight=False,
+        Text.assemble(
+            (result.trace.name, "bold"),
+            f" on {chip.name}: {len(result.trace):,} packets over {mesh.width} x {mesh.height} tiles",
+        )
     )
     console.print(_latencies(result))
     if not len(result.trace):
@@ -177,15 +255,23 @@ def _latencies(result: Replayed) -> Table:
         ("latency", result.latency, "due to arrival"),
         ("network latency", result.network_latency, "sent to arrival"),
     ):
-        table.add_row(name, *_four(cycles), meaning)
+        four = _four(cycles)
+        shown = [
+            "-" if x is None else f"{x:,.2f}" if k == "mean" else f"{x:,}" for k, x in four.items()
+        ]
+        table.add_row(name, *shown, meaning)
     return table
 
 
-def _four(cycles: NDArray[np.int64]) -> tuple[str, ...]:
+def _four(cycles: NDArray[np.int64]) -> dict[str, float | None]:
+    """Return mean, median, the 99th percentile and the largest; nothing of no packets."""
+    import numpy as np
+
+    names = ("mean", "p50", "p99", "max")
     if not len(cycles):
-        return ("-",) * 4
-    p50, p99, most = np.percentile(cycles, (50, 99, 100), method="inverted_cdf")
-    return f"{cycles.mean():,.2f}", f"{p50:,}", f"{p99:,}", f"{most:,}"
+        return dict.fromkeys(names)
+    some = np.percentile(cycles, (50, 99, 100), method="inverted_cdf").tolist()
+    return dict(zip(names, (float(cycles.mean()), *some), strict=True))
 
 
 def _throughput(result: Replayed) -> Table:
@@ -201,6 +287,10 @@ def _throughput(result: Replayed) -> Table:
 
 
 def _hottest(result: Replayed, chip: Chip) -> Table:
+    import numpy as np
+
+    from emulator.noc import PORTS
+
     table = Table(
         title="Hottest links", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
     )
@@ -220,6 +310,9 @@ def _hottest(result: Replayed, chip: Chip) -> Table:
 
 def _link_map(result: Replayed, chip: Chip, console: Console) -> RenderableType:
     """Draw the busiest link that leaves each tile for another one."""
+    from emulator.noc import PORTS
+    from emulator.observe.heatmap import COLOURS, heat_map, level_glyph
+
     unicode = console.encoding.lower().startswith("utf")
     tiles = chip.model_copy(update={"mesh": chip.mesh.model_copy(update={"cores_per_tile": 1})})
     busiest = 100 * result.utilisation[:, : PORTS.index("local")].max(axis=1)
@@ -235,6 +328,8 @@ def _link_map(result: Replayed, chip: Chip, console: Console) -> RenderableType:
 
 
 def _print_sweep(points: list[SweepPoint], console: Console) -> None:
+    from emulator.noc.plot import latency_plot
+
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     for name in ("load", "accepted", "packets", "mean", "p50", "p99", "max", "network", "left"):
         table.add_column(name, justify="right", min_width=6)

@@ -1,7 +1,6 @@
 """`emulator programs`: what comes with the emulator to be run, and how the command line finds it by name."""
 
 import ast
-import json
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from emulator.cli.printing import JsonOption, print_document
 from emulator.errors import NetworkError
 from emulator.shipped import shipped_files
 
@@ -35,7 +35,7 @@ def programs(
     folder: Annotated[
         bool, typer.Option("--folder", help="Print only the folder that they are in.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the programs that come with the emulator, and say how they are run."""
     found = shipped_programs()
@@ -43,7 +43,8 @@ def programs(
     if folder:
         typer.echo(where)
     elif as_json:
-        typer.echo(json.dumps([_described(name, one) for name, one in found.items()], indent=1))
+        listed = [_described(name, one) for name, one in found.items()]
+        print_document("programs", {"folder": str(where), "programs": listed})
     else:
         table = Table(box=box.SIMPLE_HEAD)
         for column in ("name", "network", "script"):

@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
+from emulator.cli.kinds import reading
 from emulator.errors import RunError
-from emulator.observe.render import print_report
-from emulator.observe.report import figures
-from emulator.observe.run import Run
 
 
 def register(app: typer.Typer) -> None:
@@ -25,9 +23,14 @@ def report(
     ] = "energy",
 ) -> None:
     """Report a run: spikes, cycles, energy by event, map of the cores, populations, bottlenecks."""
+    from emulator.observe.render import print_report
+    from emulator.observe.report import figures
+    from emulator.observe.run import Run
+
     if map_of not in ("energy", "spikes"):
         raise RunError(f"--map {map_of}: allowed: energy, spikes")
-    run = Run.load(folder)
+    with reading(folder, "run", "unfinished", "folder"):
+        run = Run.load(folder)
     if as_json:
         typer.echo(json.dumps(figures(run), indent=1))
     else:

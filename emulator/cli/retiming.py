@@ -1,20 +1,19 @@
 """`emulator retime`: a recorded run on another mesh, clock or cost table, without running it again."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from emulator.chip import load_chip
 from emulator.cli import options
-from emulator.cli.progress import progress_bar
-from emulator.errors import RunError
-from emulator.observe.folder import check_target
-from emulator.observe.quantities import energy_text
-from emulator.observe.run import Run
-from emulator.timing import TIMING_MODES
+from emulator.cli.kinds import reading
+
+if TYPE_CHECKING:
+    from emulator.observe.run import Run
 
 
 def register(app: typer.Typer) -> None:
@@ -29,20 +28,22 @@ def retime(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="RUN", help="Folder for the new run.")
     ] = None,
-    timing: Annotated[
-        str, typer.Option("--timing", metavar="|".join(TIMING_MODES), help="Timing model.")
-    ] = "cycle",
+    timing: options.TimingOption = "cycle",
     threads: options.ThreadsOption = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace a run folder.")] = False,
     changes: options.SetOption = None,
 ) -> None:
     """Time and price a recorded run on another chip; spikes and state stay what they are."""
-    if timing not in TIMING_MODES:
-        raise RunError(f"--timing {timing}: allowed: {', '.join(TIMING_MODES)}")
+    from emulator.cli.progress import progress_bar
+    from emulator.observe.folder import check_target
+    from emulator.observe.run import Run
+
+    options.timing_mode(timing)
     if output is not None:
         check_target(output, force=force)
-    described = load_chip(chip, options.pairs("--set", changes))
-    before = Run.load(folder)
+    described = options.described(chip, changes)
+    with reading(folder, "run", "unfinished", "folder"):
+        before = Run.load(folder)
     with progress_bar("timing", before.n_steps) as progress:
         after = before.retimed(described, timing, threads, progress)  # type: ignore[arg-type]  # checked above
     if output is not None:
@@ -51,6 +52,8 @@ def retime(
 
 
 def _print(before: Run, after: Run) -> None:
+    from emulator.observe.quantities import energy_text
+
     table = Table(box=None)
     for column in (
         "",

@@ -49,23 +49,50 @@ def bound_model(model: Model, chip: Chip) -> Model:
 
 
 def model_mistakes(population: Population, model: Model, chip: Chip) -> list[str]:
-    """Return why a chip cannot run a neuron program."""
-    limits, name = chip.microcode, population.model
-    if not limits.instructions:
+    """Return why a chip cannot run a neuron program, which is in its widths, in a population."""
+    name = population.model
+    if not chip.microcode.instructions:
         return [f"chip '{chip.name}' runs no microcode, which model '{name}' is"]
     found = [
         f"model '{name}' on chip '{chip.name}': {mistake}" for mistake in mistakes_of_words(model)
     ]
+    return found + [f"model '{name}' has {what}" for what in _beyond_limits(model, chip)]
+
+
+def program_mistakes(model: Model, chip: Chip) -> list[str]:
+    """Return why a chip cannot run a neuron program, whatever network it is in."""
+    if not chip.microcode.instructions:
+        return [f"chip '{chip.name}' runs no microcode (microcode.instructions is 0)"]
+    bound = bound_model(model, chip)
+    found = [f"on chip '{chip.name}': {mistake}" for mistake in mistakes_of_words(bound)]
+    copied = [] if bound.payload is None else _too_wide_for_copies(bound.payload_bits, chip)
+    return found + _beyond_limits(bound, chip) + copied
+
+
+def _beyond_limits(model: Model, chip: Chip) -> list[str]:
+    """Return what of a neuron program, in the chip's widths, is more than a chip allows."""
+    limits = chip.microcode
     needs = (
         ("instructions", len(model.steps), limits.instructions),
         ("bytes of state and parameters", model.n_state_bytes, limits.state_bytes),
         ("bits of payload", model.payload_bits, limits.payload_bits),
     )
-    return found + [
-        f"model '{name}' has {need} {what}; chip '{chip.name}' allows {limit}"
+    return [
+        f"{need} {what}; chip '{chip.name}' allows {limit}"
         for what, need, limit in needs
         if need > limit
     ]
+
+
+def _too_wide_for_copies(payload_bits: int, chip: Chip) -> list[str]:
+    """Return why routers of a chip cannot copy spikes with a payload; nothing where they can, or copy none."""
+    n_bits = chip.mesh.header_bits + payload_bits
+    if chip.mesh.multicast != "tree" or n_bits <= chip.mesh.flit_bits:
+        return []
+    what = (
+        f"header and payload take {n_bits} bits; mesh.multicast 'tree' copies packets of one flit, "
+    )
+    return [f"{what}{chip.mesh.flit_bits} bits"]
 
 
 def payload_mistakes(network: Network, chip: Chip) -> list[str]:
@@ -81,11 +108,7 @@ def payload_mistakes(network: Network, chip: Chip) -> list[str]:
             mistakes.append(
                 f"{where}: a payload of {n_bits} bits; chip '{chip.name}' allows {chip.microcode.payload_bits}"
             )
-        if chip.mesh.multicast == "tree" and chip.mesh.header_bits + n_bits > chip.mesh.flit_bits:
-            mistakes.append(
-                f"{where}: header and payload take {chip.mesh.header_bits + n_bits} bits; mesh.multicast 'tree' copies "
-                f"packets of one flit, {chip.mesh.flit_bits} bits"
-            )
+        mistakes += [f"{where}: {what}" for what in _too_wide_for_copies(n_bits, chip)]
     return mistakes
 
 

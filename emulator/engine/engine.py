@@ -25,6 +25,7 @@ from emulator.engine.loading import joins, microcode
 from emulator.engine.plastic import Plastic
 from emulator.engine.team import Team, next_size
 from emulator.errors import OverflowPolicyError, RunError
+from emulator.interrupts import received
 from emulator.kernels.machine import SEGMENT, Machine
 from emulator.program import Program
 
@@ -473,7 +474,8 @@ def ctrl_c() -> Iterator[threading.Event]:
         yield event
         return
 
-    def handle(_signal: int, _frame: object) -> None:
+    def handle(number: int, _frame: object) -> None:
+        received.append(number)
         if event.is_set():  # a second Ctrl-C: the user means it
             raise KeyboardInterrupt
         event.set()

@@ -12,7 +12,7 @@ management.parquet   step, phase, core, kind, peer, count: what management cores
 recordings_P.parquet step, neuron, and a column for each variable probed in population P
 
 A run that has checkpoints and is not finished has checkpoint.safetensors, inputs.parquet and the parts of its tables
-in parts/ instead, and a manifest that says only that it is unfinished.
+in parts/ instead, and a manifest that says only that it is unfinished; it is read by `unfinished`.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ import os
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from emulator.atomic import is_empty_folder
 from emulator.chip import Chip, chip_from_json
 from emulator.errors import EmulatorError, RunError
 from emulator.observe import tables
@@ -36,7 +36,9 @@ from emulator.observe.learned_tables import read_learned
 from emulator.observe.managed_tables import read_managed
 from emulator.observe.records import HeldRecords
 from emulator.observe.run import Run
+from emulator.observe.unfinished import read_unfinished
 from emulator.program import Program
+from emulator.versions import package_version
 
 FORMAT: Literal["emulator-run"] = "emulator-run"
 VERSION: Literal[3] = 3
@@ -94,10 +96,10 @@ def check_target(folder: Path, *, force: bool = False) -> None:
     Raises
     ------
     RunError
-        When there is something at `folder` already, unless it is a run folder and `force` is set,
+        When there is something at `folder` already, unless it is empty, or a run folder and `force` is set,
         or when the folder it should be in does not exist.
     """
-    if os.path.lexists(folder):
+    if os.path.lexists(folder) and not is_empty_folder(folder):
         if not force:
             raise RunError(
                 f"{folder}: exists already; choose another name, or replace it with --force"
@@ -112,19 +114,37 @@ def check_target(folder: Path, *, force: bool = False) -> None:
 
 
 def check_unfinished(folder: Path) -> None:
-    """Refuse a folder that holds no run to go on with."""
-    if _read_content(folder) != UNFINISHED:
-        status = _read_manifest(folder).status
-        raise RunError(f"{folder}: this run is {status}; only an unfinished one can be resumed")
+    """Refuse a folder that holds no run to go on with, and say why."""
+    if _read_content(folder) == UNFINISHED:
+        return
+    manifest = _read_manifest(folder)
+    why = f"all of its {manifest.n_steps:,} steps are done"
+    if manifest.status == "interrupted":
+        asked = "" if manifest.steps_asked is None else f" of {manifest.steps_asked:,}"
+        why = (
+            f"it has {manifest.n_steps:,}{asked} steps and no checkpoint, so that no file holds the state to go on "
+            "from; run it again with --checkpoint-every N"
+        )
+    raise RunError(
+        f"{folder}: this run is {manifest.status}; only an unfinished one can be resumed: {why}; "
+        f"'emulator report {folder}' shows what it did"
+    )
 
 
 def load_run(folder: Path) -> Run:
     """Read a run folder; see `Run.load`."""
+    if _read_content(folder) == UNFINISHED:
+        program, chip = read_program_and_chip(folder)
+        try:
+            return read_unfinished(folder, program, chip)
+        except RunError:
+            if _read_content(folder) == UNFINISHED:  # else it has been finished meanwhile
+                raise
     manifest = _read_manifest(folder)
     mistakes = [_compare(folder / name, file) for name, file in manifest.files.items()]
     if any(mistakes):
         raise RunError("\n".join(filter(None, mistakes)))
-    program = read_part(folder / PROGRAM, Program.load)
+    program, chip = read_program_and_chip(folder)
     if program.sha256 != manifest.program.sha256:
         raise RunError(f"{folder / PROGRAM}: this is not the program of this run")
     unlisted = {CHIP, *tables.files(program, timed=manifest.timing is not None)} - set(
@@ -132,8 +152,13 @@ def load_run(folder: Path) -> Run:
     )
     if unlisted:
         raise RunError(f"{folder / MANIFEST}: it does not list '{min(unlisted)}'")
-    chip = read_part(folder / CHIP, lambda path: chip_from_json(path.read_text("utf-8")))
     return _read_tables(folder, manifest, program, chip)
+
+
+def read_program_and_chip(folder: Path) -> tuple[Program, Chip]:
+    """Return what ran, and on what."""
+    program = read_part(folder / PROGRAM, Program.load)
+    return program, read_part(folder / CHIP, lambda path: chip_from_json(path.read_text("utf-8")))
 
 
 def _read_tables(folder: Path, manifest: Manifest, program: Program, chip: Chip) -> Run:
@@ -179,7 +204,7 @@ def manifest_of(run: Run, folder: Path) -> Manifest:
     return Manifest(
         format=FORMAT,
         version=VERSION,
-        status=run.status,
+        status="complete" if run.status == "complete" else "interrupted",
         n_steps=run.n_steps,
         steps_asked=run.steps_asked,
         weights_every=run.learned.every,
@@ -212,14 +237,6 @@ def manifest_of(run: Run, folder: Path) -> Manifest:
     )
 
 
-def package_version(package: str) -> str:
-    """Return the version of an installed package; this one may run without being installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -237,6 +254,8 @@ def _read_content(folder: Path) -> dict[str, Any]:
     """Return what the manifest of a run folder of this version holds."""
     path = folder / MANIFEST
     try:
+        if folder.exists() and not folder.is_dir():
+            raise RunError(f"{folder}: this is a file; a run is a folder")
         if not folder.is_dir():
             raise RunError(f"{folder}: there is no such folder")
         if not path.is_file():
@@ -258,10 +277,6 @@ def _read_content(folder: Path) -> dict[str, Any]:
 
 def _read_manifest(folder: Path) -> Manifest:
     path, content = folder / MANIFEST, _read_content(folder)
-    if content == UNFINISHED:
-        raise RunError(
-            f"{folder}: this run is not finished; 'emulator run --resume {folder}' goes on with it"
-        )
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emulator.errors import RunError
 from emulator.learning import PRE_TRACES, TRACE_MAX, TRACES
 from emulator.observe.learned import SYNAPTIC, Learned, State, Synapses
-from emulator.observe.parquet import Columns, Named, Stream, read_columns
+from emulator.observe.parquet import Columns, Folder, Named, Stream, read_columns
 from emulator.observe.records import Part
 from emulator.program import Program
 
@@ -114,7 +114,7 @@ def _visits(program: Program, first_step: int, counts: NDArray[np.uint32]) -> Co
     }
 
 
-def read_visits(folder: Path, program: Program, n_steps: int) -> NDArray[np.uint32]:
+def read_visits(folder: Folder, program: Program, n_steps: int) -> NDArray[np.uint32]:
     """Return the synapses visited in each step by each learning block, (n_steps, n_blocks)."""
     blocks = program.learning_blocks
     visits = np.zeros((n_steps, len(blocks)), np.uint32)
@@ -134,7 +134,7 @@ def read_visits(folder: Path, program: Program, n_steps: int) -> NDArray[np.uint
 
 
 def read_learned(
-    folder: Path, program: Program, every: int | None, n_steps: int | None = None
+    folder: Folder, program: Program, every: int | None, n_steps: int | None = None
 ) -> Learned:
     """Return what was learned; with the number of steps of the run, nothing that should be there may be missing."""
     if not program.learns:
@@ -153,7 +153,7 @@ def read_learned(
 
 
 def _require_whole(
-    folder: Path, program: Program, states: dict[int, State], every: int | None, n_steps: int
+    folder: Folder, program: Program, states: dict[int, State], every: int | None, n_steps: int
 ) -> None:
     wanted = {n_steps} | set(range(every, n_steps + 1, every) if every else ())
     if set(states) != wanted:
@@ -178,7 +178,7 @@ def _steps(steps: set[int]) -> str:
 
 
 def _read_synapses(
-    folder: Path, program: Program
+    folder: Folder, program: Program
 ) -> Iterator[tuple[int, str, dict[str, NDArray[np.generic]]]]:
     path, names = folder / LEARNED, _names(program)
     table = read_columns(
@@ -229,7 +229,7 @@ def _fits(program: Program, k: int, columns: dict[str, NDArray[np.generic]]) -> 
 
 
 def _read_traces(
-    folder: Path, program: Program
+    folder: Folder, program: Program
 ) -> Iterator[tuple[int, str, dict[str, NDArray[np.generic]]]]:
     path, names = folder / TRACE_FILE, _names(program)
     table = read_columns(

@@ -28,6 +28,40 @@ class Named:
 Columns = Mapping[str, NDArray[Any] | Named]
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Where the tables of a run that is not finished are: read as if it were the folder of a finished one.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds the parts of each table, as `Stream` makes them.
+    n_parts : int
+        The first parts of each table, which are those that count.
+    """
+
+    folder: Path
+    n_parts: int
+
+    def __truediv__(self, name: str) -> "InParts":
+        return InParts(self, name)
+
+
+@dataclass(frozen=True)
+class InParts:
+    """A table in parts, which `read_columns` takes as it does the path of a whole one."""
+
+    parent: Parts
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.parent.folder / Path(self.name).stem}.*.parquet"
+
+
+Folder = Path | Parts
+Table = Path | InParts
+
+
 def _pyarrow() -> Any:
     import pyarrow.parquet  # noqa: PLC0415  # 0.4 s that only a run folder costs
 
@@ -159,12 +193,12 @@ def write_columns(path: Path, columns: Columns) -> None:
         writer.write_table(table)
 
 
-def read_columns(path: Path, **wanted: str | Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Read columns of a Parquet file.
+def read_columns(path: Table, **wanted: str | Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Read columns of a Parquet file, or of one that is still in parts.
 
     Parameters
     ----------
-    path : Path
+    path : Path or InParts
         The file.
     **wanted : str or sequence of str
         For each column its dtype, or for a column of names the names it may hold.
@@ -180,6 +214,9 @@ def read_columns(path: Path, **wanted: str | Sequence[str]) -> dict[str, NDArray
     RunError
         When the file is damaged or is not what was wanted.
     """
+    if isinstance(path, InParts):
+        parts = path.parent
+        return read_parts(parts.folder / path.name, parts.folder, parts.n_parts, **wanted)
     pa = _pyarrow()
     try:
         missing = set(wanted) - set(pa.parquet.read_schema(path).names)

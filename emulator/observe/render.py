@@ -100,6 +100,8 @@ def _title(data: dict[str, Any]) -> Text:
     done = f"{run['steps']:,} steps"
     if run["status"] == "interrupted":
         done = f"INTERRUPTED after {run['steps']:,} of {run['steps_asked']:,} steps"
+    elif run["status"] == "unfinished":
+        done = f"UNFINISHED, {run['steps']:,} of {run['steps_asked']:,} steps, up to the last checkpoint"
     return Text(f"{data['network']} on {chip['name']}: {done}, seed {run['seed']}", style="bold")
 
 

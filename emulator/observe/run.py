@@ -109,8 +109,9 @@ class Run:
         Steps that were executed; all arrays cover exactly these.
     seed : int
         Seed of the run's random numbers.
-    status : "complete" or "interrupted"
-        An interrupted run ends before the last step that was asked for.
+    status : "complete", "interrupted" or "unfinished"
+        An interrupted run ends before the last step that was asked for. Of an unfinished one, which was loaded from
+        a folder with checkpoints, the steps up to the last checkpoint are here; `resume_run` goes on with it.
     records : Records
         Spikes, active compartments and recordings, in memory or in files.
     timing : Timing or None
@@ -127,7 +128,7 @@ class Run:
     chip: Chip
     n_steps: int
     seed: int
-    status: Literal["complete", "interrupted"]
+    status: Literal["complete", "interrupted", "unfinished"]
     records: Records
     timing: Timing | None = None
     n_overflows: int = 0
@@ -395,7 +396,7 @@ class Run:
 
     @classmethod
     def load(cls, folder: str | Path) -> "Run":
-        """Read a run folder, every file verified.
+        """Read a run folder, every file verified; of an unfinished run what is there up to its last checkpoint.
 
         Raises
         ------

@@ -13,7 +13,15 @@ from emulator.observe import learned_tables
 from emulator.observe.counters import Counters
 from emulator.observe.learned_tables import LearnedTables
 from emulator.observe.managed_tables import ManagedTables
-from emulator.observe.parquet import Columns, Named, Stream, read_columns, write_columns
+from emulator.observe.parquet import (
+    Columns,
+    Folder,
+    Named,
+    Stream,
+    Table,
+    read_columns,
+    write_columns,
+)
 from emulator.observe.records import Collector, Part, Totals, part_of, probed_neurons
 from emulator.observe.run import Run
 from emulator.program import Program
@@ -155,7 +163,7 @@ def _spike_columns(program: Program, part: Part) -> Columns:
 
 
 def read_spikes(
-    path: Path, program: Program, n_steps: int
+    path: Table, program: Program, n_steps: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
     """Return step, source and payload of every spike; no payload where the program has none."""
     names = population_names(program)
@@ -194,7 +202,7 @@ def _active_columns(program: Program, part: Part) -> Columns:
     }
 
 
-def read_active(path: Path, program: Program, n_steps: int) -> NDArray[np.uint32]:
+def read_active(path: Table, program: Program, n_steps: int) -> NDArray[np.uint32]:
     """Return what was counted in each step, (n_steps, n_counts): see `Part`."""
     table = read_columns(
         path, step="uint32", segment="uint32", active="uint32", instructions="uint32"
@@ -343,7 +351,7 @@ def _recording_columns(program: Program, population: str, part: Part) -> Iterato
 
 
 def read_recording(
-    path: Path, program: Program, population: str, n_steps: int
+    path: Table, program: Program, population: str, n_steps: int
 ) -> dict[str, NDArray[np.generic]]:
     """Return the recordings of a population, (n_steps, n_neurons) for each variable."""
     probed = probed_neurons(program)[population]
@@ -363,7 +371,7 @@ def read_recording(
 
 
 def read_recordings(
-    folder: Path, program: Program, n_steps: int
+    folder: Folder, program: Program, n_steps: int
 ) -> dict[str, dict[str, NDArray[np.generic]]]:
     """Return the recordings of all populations that were probed."""
     return {

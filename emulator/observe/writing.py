@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emulator.account import Managed, joined
 from emulator.arguments import frozen
 from emulator.atomic import atomic_file, atomic_folder
-from emulator.chip import Chip, chip_from_json, to_json
+from emulator.chip import Chip, to_json
 from emulator.engine import Schedule
 from emulator.errors import EmulatorError, RunError
 from emulator.observe import tables
@@ -38,6 +38,7 @@ from emulator.observe.folder import (
     check_unfinished,
     manifest_of,
     read_part,
+    read_program_and_chip,
 )
 from emulator.observe.learned import Learned
 from emulator.observe.learned_tables import read_learned
@@ -258,8 +259,7 @@ def unfinished_folder(folder: Path) -> Iterator[tuple[RunWriter, Plan, Standing,
     """
     check_unfinished(folder)
     with saying_where(folder), _alone(folder):
-        program = read_part(folder / PROGRAM, Program.load)
-        chip = read_part(folder / CHIP, lambda path: chip_from_json(path.read_text("utf-8")))
+        program, chip = read_program_and_chip(folder)
         plan, standing, n_parts = read_checkpoint(folder, program)
         schedule = read_part(folder / INPUTS, lambda path: read_inputs(path, program, plan.steps))
         writer = RunWriter(folder, program, chip, n_parts, plan.weights_every)

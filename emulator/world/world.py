@@ -22,6 +22,8 @@ from emulator.mapping import Mapping
 from emulator.network import Network
 from emulator.network.parts import Population
 from emulator.observe.run import Run
+from emulator.program import Program
+from emulator.program.paths import fewest_steps
 from emulator.timing import TimingMode
 from emulator.world.episodes import Episode, Episodes
 from emulator.world.motors import Motors
@@ -58,8 +60,9 @@ class World:
     steps_per_action : int
         Steps of the chip for each action.
     depth : int
-        Steps from a spike of the sensors to the first of the motors that follows: the layers in between, and one.
-        Sensors fire in all steps of an action but the last `depth`, motor spikes are counted in all but the first.
+        Steps from a spike of the sensors to the first of the motors that follows: on the shortest way, 1 and its
+        delay for each projection; less than that is refused. Sensors fire in all steps of an action but the last
+        `depth`, motor spikes are counted in all but the first.
     mapping : Mapping, optional
         Where neurons are.
 
@@ -101,11 +104,21 @@ class World:
         network.manage(core, "post", self._count, when=self._counts)
         network.manage("host", "host", self._step, every=n)
         program = compile_network(network, chip, mapping=mapping)
+        self._require_depth(program)
         self.emulator = Emulator(chip, program)
         self._seeds: list[int] = []
         self._done: list[Episode] = []
         self._episode: Episode | None = None
         self._max_actions, self._keeps = LONGEST, False
+
+    def _require_depth(self, program: Program) -> None:
+        """Refuse a depth in which no spike gets from the sensors to the motors: it would count in the next action."""
+        source, target = self._input.name, self._output.name
+        needed = fewest_steps(program, source, target)
+        if needed is not None and needed > self.depth:
+            raise WorldError(
+                f"depth is {self.depth}; a spike of '{source}' needs {needed} steps to '{target}', delays included"
+            )
 
     def run(
         self,

@@ -466,8 +466,7 @@ OVERRIDES = [
     (
         {"mesh.topology": "torus", "mesh.virtual_channels": 3},
         [
-            "--set mesh.virtual_channels=3: 3 on a torus, where packets that cross an edge have half of them; "
-            "allowed: 2, 4, 6, 8"
+            "--set mesh.virtual_channels=3: 3 on a torus, where packets that cross an edge have half of them; allowed: 2, 4, 6, 8"
         ],
     ),
     (

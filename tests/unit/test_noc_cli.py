@@ -47,10 +47,10 @@ def done(cli):
 def refused(cli, here):
     """Return a function that runs a line which is refused, and leaves no file behind."""
 
-    def run(line):
+    def run(line, expected=2):
         before = sorted(path.name for path in here.iterdir())
         status, out, err = cli(line)
-        assert (status, out) == (2, "")
+        assert (status, out) == (expected, "")
         assert all(text.startswith("emulator: ") for text in err.splitlines())
         assert sorted(path.name for path in here.iterdir()) == before
         return err.replace("emulator: ", "")
@@ -147,7 +147,7 @@ def test_a_failed_replay_leaves_the_output_of_the_one_before(here, done, cli):
 
 def test_a_stuck_mesh_is_told(refused, monkeypatch):
     monkeypatch.setattr(
-        "emulator.cli.noc.replay", lambda trace, chip, **_: replay(crowd(), chip, blocked_tile=9)
+        "emulator.noc.replay", lambda trace, chip, **_: replay(crowd(), chip, blocked_tile=9)
     )
     text = refused("noc replay t.csv --chip noc_s -o out.npz")
     assert "192 packets have not arrived" in text
@@ -165,17 +165,17 @@ def press(done):
 
 def test_ctrl_c_ends_a_replay_and_writes_nothing(refused, monkeypatch):
     monkeypatch.setattr(
-        "emulator.cli.noc.replay", lambda trace, chip, **_: replay(trace, chip, progress=press)
+        "emulator.noc.replay", lambda trace, chip, **_: replay(trace, chip, progress=press)
     )
-    assert refused("noc replay t.csv --chip noc_s -o out.npz") == "interrupted\n"
+    assert refused("noc replay t.csv --chip noc_s -o out.npz", 130) == "interrupted\n"
 
 
 def test_ctrl_c_ends_a_sweep_and_writes_nothing(refused, monkeypatch):
     monkeypatch.setattr(
-        "emulator.cli.noc.sweep",
+        "emulator.noc.sweep",
         lambda *args, **options: sweep(*args, **options | {"progress": press}),
     )
-    assert refused("noc sweep --chip noc_s --traffic uniform -o out.csv") == "interrupted\n"
+    assert refused("noc sweep --chip noc_s --traffic uniform -o out.csv", 130) == "interrupted\n"
 
 
 def test_a_sweep_prints_a_table_and_a_plot_and_writes_its_points(here, done):
