@@ -13,6 +13,7 @@ from emulator.kernels import schedule as kernel
 from emulator.program import Program
 
 NO_REWARDS = np.empty((0, 2), np.int32)
+NO_SOURCES = np.empty(0, np.uint32)
 NO_PAYLOADS = np.empty(0, np.int32)
 REWARDS = ("r0", "r1")
 REWARD_RANGE = range(-128, 128)
@@ -44,13 +45,15 @@ def spike_schedule(
     NetworkError
         With every mistake: unknown populations, wrong shapes, spikes outside the run or the population.
     """
+    if inputs is None:
+        return Schedule(np.zeros(n_steps + 1, np.int64), NO_SOURCES, NO_PAYLOADS)
     parts: dict[int, Schedule] = {}
     mistakes: list[str] = []
-    if inputs is not None and not isinstance(inputs, Mapping):
+    if not isinstance(inputs, Mapping):
         raise NetworkError(
             f"inputs is {shown(inputs)}; it must be a mapping from the name of an input population to its spikes"
         )
-    for name, values in (inputs or {}).items():
+    for name, values in inputs.items():
         try:
             given = _input(program, name, n_steps)
             first = program.input_start[program.population_index[name]]
