@@ -1,7 +1,7 @@
 """Input spikes in the order of the run loop: by step, and in each step by source.
 
-A raster is read many bytes at a time, most of which hold no spike; a list that is in order is copied once.
-Oracle: tests/oracle/schedule.py.
+A raster is read many bytes at a time, most of which hold no spike; a list that is in order is copied once, and one that
+is not is sorted step by step. Oracle: tests/oracle/schedule.py.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -28,6 +28,7 @@ cdef extern from *:
 cdef enum:
     WORD = 8
     LINE = 64                      # bytes read together
+    FEW = 64                       # numbers, of which no more are sorted by insertion
 
 ctypedef fused whole_t:
     int32_t
@@ -97,7 +98,7 @@ def from_columns(const uint8_t[:, :] raster, uint32_t first_source, int64_t n_st
 
 
 def from_pairs(const whole_t[:, :] pairs, int64_t size, uint32_t first_source, int64_t n_steps):
-    """Return where each step begins, the sources as they are listed, and what is wrong with them.
+    """Return where each step begins, its sources, and what is wrong with the pairs.
 
     Parameters
     ----------
@@ -114,13 +115,15 @@ def from_pairs(const whole_t[:, :] pairs, int64_t size, uint32_t first_source, i
     -------
     start : (n_steps + 1,) int64
     source : (n,) uint32
-    outside : int
-        The first row of which the step or the neuron is outside, or -1; if there is one, the rest means nothing.
     ordered : bool
-        Whether each row is behind the one before it, by step, then by neuron; if not, `source` is in no order.
+        Whether each pair was behind the one before it, by step, then by neuron.
+    outside : int
+        The first pair of which the step or the neuron is outside, or -1; if there is one, the rest means nothing.
+    twice : int
+        Where in `source` one is that its step has twice, or -1.
     """
-    cdef int64_t n = pairs.shape[0], i, outside = -1, step, neuron, last_step = -1, last_neuron = -1
-    cdef bint ordered = True
+    cdef int64_t n = pairs.shape[0], i, outside = -1, twice = -1, step, neuron, last_step = -1, last_neuron = -1
+    cdef bint by_step = True, ordered = True
     start_array, source_array = np.zeros(n_steps + 1, np.int64), np.empty(n, np.uint32)
     cdef int64_t[::1] start = start_array
     cdef uint32_t[::1] source = source_array
@@ -131,13 +134,88 @@ def from_pairs(const whole_t[:, :] pairs, int64_t size, uint32_t first_source, i
             if step < 0 or step >= n_steps or neuron < 0 or neuron >= size:
                 outside = i
                 break
+            by_step &= step >= last_step
             ordered &= step > last_step or (step == last_step and neuron > last_neuron)
             last_step, last_neuron = step, neuron
             source[i] = first_source + <uint32_t>neuron
             start[step + 1] += 1
         for i in range(n_steps):
             start[i + 1] += start[i]
-    return start_array, source_array, outside, bool(ordered)
+    if outside < 0 and not by_step:
+        source_array = _by_step(pairs, source, start)
+    if outside < 0 and not ordered:
+        twice = _sort_steps(source_array, start, first_source, size)
+    return start_array, source_array, bool(ordered), outside, twice
+
+
+cdef _by_step(const whole_t[:, :] pairs, const uint32_t[::1] source, const int64_t[::1] start):
+    """Return the sources of each step, one step behind the other, as they were listed."""
+    cdef int64_t i
+    ordered_array = np.empty(source.shape[0], np.uint32)
+    cdef uint32_t[::1] ordered = ordered_array
+    cdef int64_t[::1] begin = np.array(start[:start.shape[0] - 1])
+    with nogil:
+        for i in range(source.shape[0]):
+            ordered[begin[<int64_t>pairs[i, 0]]] = source[i]
+            begin[<int64_t>pairs[i, 0]] += 1
+    return ordered_array
+
+
+cdef int64_t _sort_steps(uint32_t[::1] source, const int64_t[::1] start, uint32_t first, int64_t size) except -2:
+    """Sort the sources of each step; return where one is that its step has twice, or -1."""
+    cdef int64_t t, n, twice = -1
+    cdef uint64_t[::1] bits = np.zeros(size // 64 + 1, np.uint64)
+    with nogil:
+        for t in range(start.shape[0] - 1):
+            n = start[t + 1] - start[t]
+            if n < 2:
+                continue
+            if n <= FEW:
+                twice = _insert(&source[start[t]], n)
+            else:
+                twice = _through_bits(&source[start[t]], n, first, &bits[0])
+            if twice >= 0:
+                twice += start[t]
+                break
+    return twice
+
+
+cdef int64_t _insert(uint32_t *source, int64_t n) noexcept nogil:
+    """Sort a few numbers; return where one is for the second time, or -1."""
+    cdef int64_t i, j, twice = -1
+    cdef uint32_t one
+    for i in range(1, n):
+        one, j = source[i], i
+        while j and source[j - 1] > one:
+            source[j] = source[j - 1]
+            j -= 1
+        source[j] = one
+    for i in range(1, n):
+        if source[i] == source[i - 1]:
+            twice = i
+            break
+    return twice
+
+
+cdef int64_t _through_bits(uint32_t *source, int64_t n, uint32_t first, uint64_t *bits) noexcept nogil:
+    """Sort many numbers: set a bit for each, then read the bits in order, which are zero before and after."""
+    cdef int64_t i, k, j = 0, low = source[0] - first, high = low, twice = -1
+    cdef uint64_t bit
+    for i in range(n):
+        k = source[i] - first
+        low, high = min(low, k), max(high, k)
+        bit = <uint64_t>1 << (k & 63)
+        if bits[k >> 6] & bit:
+            twice = i
+        bits[k >> 6] |= bit
+    if twice >= 0:
+        return twice
+    for i in range(low >> 6, (high >> 6) + 1):
+        while bits[i]:
+            source[j] = first + <uint32_t>(64 * i + LOWEST(bits[i]))
+            j += 1
+            bits[i] &= bits[i] - 1
+    return -1
 
 
 def place(const int64_t[::1] start, const uint32_t[::1] values, int64_t[::1] begin, uint32_t[::1] out):

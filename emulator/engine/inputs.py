@@ -151,28 +151,22 @@ def _listed(
     size, n_steps = given.size, given.n_steps
     if rows.dtype.str[1:] not in READ or not rows.dtype.isnative:
         rows = rows.astype(np.uint64 if rows.dtype.str[1:] == "u8" else np.int64)
-    start, source, outside, ordered = kernel.from_pairs(rows[:, :2], size, first, n_steps)
+    start, source, ordered, outside, twice = kernel.from_pairs(rows[:, :2], size, first, n_steps)
     if outside >= 0:
         raise NetworkError(
             f"inputs: '{given.name}' row {outside} is step {rows[outside, 0]}, neuron {rows[outside, 1]}; "
             f"allowed: steps 0 to {n_steps - 1}, neurons 0 to {size - 1}"
         )
-    payload = _payloads(given, rows)
-    if ordered:
-        return start, source, payload
-    key = (rows[:, 0].astype(np.uint64) << 32) | rows[:, 1].astype(np.uint64)
-    if len(payload):
-        order = np.argsort(key)
-        key, payload = key[order], payload[order]
-    else:
-        key.sort()
-    twice = np.flatnonzero(key[1:] == key[:-1])
-    if len(twice):
-        step, neuron = divmod(int(key[twice[0]]), 1 << 32)
+    if twice >= 0:
+        step = int(np.searchsorted(start, twice, side="right")) - 1
         raise NetworkError(
-            f"inputs: '{given.name}' has neuron {neuron} twice in step {step}; a neuron spikes once a step"
+            f"inputs: '{given.name}' has neuron {source[twice] - first} twice in step {step}; a neuron spikes once a "
+            "step"
         )
-    return start, (key & 0xFFFFFFFF).astype(np.uint32) + np.uint32(first), payload
+    payload = _payloads(given, rows)
+    if len(payload) and not ordered:
+        payload = payload[np.lexsort((rows[:, 1], rows[:, 0]))]
+    return start, source, payload
 
 
 def _payloads(given: Input, rows: NDArray[np.integer]) -> NDArray[np.int32]:

@@ -61,17 +61,38 @@ def test_pairs_are_the_oracles_or_the_first_that_is_outside(pairs, in_order, dty
     if in_order:
         pairs = sorted(set(pairs))
     rows = np.array(pairs, dtype, order=order).reshape(-1, 2)
-    start, source, outside, ordered = kernel.from_pairs(rows, 4, 10, 5)
+    start, source, ordered, outside, twice = kernel.from_pairs(rows, 4, 10, 5)
     wrong = [k for k, (step, neuron) in enumerate(pairs) if not (0 <= step < 5 and 0 <= neuron < 4)]
     assert outside == (wrong[0] if wrong else -1)
     if wrong:
         return
     assert ordered == (pairs == sorted(set(pairs)))
-    steps = [step for step, _ in pairs]
-    assert start.tolist() == np.searchsorted(sorted(steps), np.arange(6)).tolist()
-    assert source.tolist() == [10 + neuron for _, neuron in pairs]
-    if ordered:
+    steps = sorted(step for step, _ in pairs)
+    assert start.tolist() == np.searchsorted(steps, np.arange(6)).tolist()
+    if len(set(pairs)) == len(pairs):
+        assert twice == -1
         assert (start.tolist(), source.tolist()) == schedule(set(pairs), 10, 5)
+    else:
+        found = steps[twice], source[twice] - 10
+        assert pairs.count(found) > 1
+
+
+@given(
+    st.sets(st.tuples(st.integers(0, 1), st.integers(0, 300)), min_size=80, max_size=400),
+    st.booleans(),
+    st.randoms(),
+)
+def test_many_pairs_of_a_step_are_sorted_or_one_is_twice(spikes, again, random):
+    pairs = sorted(spikes)
+    random.shuffle(pairs)
+    if again:
+        pairs.append(pairs[0])
+    start, source, _, _, twice = kernel.from_pairs(np.array(pairs, np.int64), 301, 7, 2)
+    if again:
+        assert (int(twice >= start[1]), source[twice] - 7) == pairs[0]
+    else:
+        assert twice == -1
+        assert (start.tolist(), source.tolist()) == schedule(spikes, 7, 2)
 
 
 @pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
@@ -79,7 +100,7 @@ def test_numbers_without_a_sign_that_are_too_large_are_outside(dtype):
     for number in (5, 2**31, np.iinfo(dtype).max):
         for row in ((number, 0), (0, number)):
             rows = np.array([(0, 0), row], dtype)
-            assert kernel.from_pairs(rows, 5, 0, 5)[2] == 1
+            assert kernel.from_pairs(rows, 5, 0, 5)[3] == 1
 
 
 @given(st.lists(st.sets(st.tuples(st.integers(0, 4), st.integers(0, 3))), max_size=4))
