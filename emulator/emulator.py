@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,20 @@ from emulator.arguments import (
     whole,
 )
 from emulator.chip import Chip
-from emulator.engine import MAX_THREADS, Engine, plastic_sizes, reward_schedule, spike_schedule
+from emulator.engine import (
+    MAX_THREADS,
+    Engine,
+    Schedule,
+    plastic_sizes,
+    reward_schedule,
+    spike_schedule,
+)
 from emulator.errors import ChipError, ProgramError, RunError
 from emulator.management import Management, check_attached
 from emulator.network.managed import ChannelPlan, managed, missing_cores
 from emulator.observe.checkpoint import Plan, Standing
 from emulator.observe.learned import Learned
-from emulator.observe.records import Collector, probed_neurons
+from emulator.observe.records import Collector, Probes
 from emulator.observe.run import Run
 from emulator.observe.writing import (
     RunWriter,
@@ -37,7 +44,7 @@ from emulator.observe.writing import (
 from emulator.program import Program, check_fit
 from emulator.running import Session
 from emulator.stepping import NeuronStep, watch
-from emulator.timing import TIMING_MODES, TimingMode
+from emulator.timing import TIMING_MODES, Timers, TimingMode
 
 MAX_STEPS = 2**32 - 1
 """Steps are numbered in 32 bits."""
@@ -95,6 +102,14 @@ class Emulator:
     def _engine(self) -> Engine:
         is_managed = bool(self._programs or self.program.manifest["channels"])
         return Engine(self.program, self.chip, self.threads, is_managed=is_managed)
+
+    @cached_property
+    def _probes(self) -> Probes:
+        return Probes(self.program)
+
+    @cached_property
+    def _timers(self) -> Timers:
+        return Timers(self.program, self.chip, self._engine.threads)
 
     @cached_property
     def _management(self) -> Management | None:
@@ -298,52 +313,58 @@ class Emulator:
         callable_or_none("progress", progress, RunError)
         if not is_one_of(timing, TIMING_MODES):
             raise RunError(f"timing is {shown(timing)}; allowed: {', '.join(TIMING_MODES)}")
+        if not isinstance(strict, bool | np.bool_):
+            raise RunError(f"strict is {shown(strict)}; it must be True or False")
         reset_every, checkpoint_every, weights_every = _intervals(
             self.program, save_to, reset_every=reset_every, checkpoint_every=checkpoint_every,
             weights_every=weights_every,
         )  # fmt: skip
         if save_to is None:
-            _check_memory(self.program, steps, timing, weights_every)
+            _check_memory(self.program, self._probes, steps, timing, weights_every)
         schedule = spike_schedule(self.program, inputs, steps)
-        schedule = schedule._replace(rewards=reward_schedule(self.program, rewards, steps))
-        plan = Plan(
-            steps=steps,
-            timing=timing,
-            seed=seed,
-            strict=strict,
-            reset_every=reset_every,
-            checkpoint_every=checkpoint_every,
-            weights_every=weights_every,
+        if rewards is not None:
+            schedule = schedule._replace(rewards=reward_schedule(self.program, rewards, steps))
+        plan = _plan(
+            steps, timing, seed, bool(strict), reset_every, checkpoint_every, weights_every
         )
-        standing, chip, engine = Standing(), self.chip, self._engine
-        management = self._management
-        if management is not None and checkpoint_every is not None:
+        if self._management is not None and checkpoint_every is not None:
             raise RunError(
                 "checkpoint_every: management programs keep state of their own, which no file holds"
             )
         if save_to is None:
-            collector = Collector(self.program, weights_every)
-            session = Session(engine, chip, plan, schedule, standing, collector, management)
-            if not session.advance(progress) and not keep_partial:
+            collector = Collector(self.program, weights_every, self._probes.neurons)
+            session = self._session(plan, schedule, collector)
+            done = session.advance(progress, stoppable=keep_partial or not session.is_short)
+            if not done and not keep_partial:
                 raise KeyboardInterrupt
             return session.run(collector.records())
         folder = path_of("save_to", save_to, RunError)
         if checkpoint_every is None:
             with new_run_folder(
-                folder, self.program, chip, force=force, weights_every=weights_every
+                folder, self.program, self.chip, force=force, weights_every=weights_every
             ) as writer:
-                session = Session(engine, chip, plan, schedule, standing, writer, management)
+                session = self._session(plan, schedule, writer)
                 if not session.advance(progress) and not keep_partial:
                     raise KeyboardInterrupt
                 run = session.finish()
             return replace(run, records=writer.records(run.n_steps))
-        standing.state = engine.snapshot()
+        standing = Standing(state=self._engine.snapshot())
         with new_unfinished_folder(
-            folder, self.program, chip, plan, schedule, standing, force=force
+            folder, self.program, self.chip, plan, schedule, standing, force=force
         ) as writer:
-            return _to_the_end(
-                Session(engine, chip, plan, schedule, standing, writer), writer, progress
-            )
+            return _to_the_end(self._session(plan, schedule, writer, standing), writer, progress)
+
+    def _session(
+        self,
+        plan: Plan,
+        schedule: Schedule,
+        keeper: Collector | RunWriter,
+        standing: Standing | None = None,
+    ) -> Session:
+        return Session(
+            self._engine, self.chip, plan, schedule, standing or Standing(), keeper, self._management,
+            self._probes, self._timers,
+        )  # fmt: skip
 
 
 def resume_run(
@@ -394,6 +415,23 @@ def _to_the_end(session: Session, writer: RunWriter, progress: Callable[[int], N
     return session.finish()
 
 
+@lru_cache(16, typed=True)
+def _plan(
+    steps: int, timing: TimingMode, seed: int, strict: bool, reset_every: int | None,
+    checkpoint_every: int | None, weights_every: int | None,
+) -> Plan:  # fmt: skip
+    """Return what is asked of a run; in a loop of short ones it is the same again and again."""
+    return Plan(
+        steps=steps,
+        timing=timing,
+        seed=seed,
+        strict=strict,
+        reset_every=reset_every,
+        checkpoint_every=checkpoint_every,
+        weights_every=weights_every,
+    )
+
+
 def _intervals(
     program: Program, save_to: str | Path | None, **intervals: int | None
 ) -> list[int | None]:
@@ -410,12 +448,12 @@ def _intervals(
 
 
 def _check_memory(
-    program: Program, steps: int, timing: TimingMode, weights_every: int | None
+    program: Program, probes: Probes, steps: int, timing: TimingMode, weights_every: int | None
 ) -> None:
     """Refuse a run whose records cannot be held in memory, before anything is made."""
     # What is recorded is held in chunks and then in one piece: twice 4 bytes for each value.
     n_values = program.n_counts + sum(
-        len(neurons) for probed in probed_neurons(program).values() for neurons in probed.values()
+        len(neurons) for probed in probes.neurons.values() for neurons in probed.values()
     )
     per_step = 8 * n_values + 8 + (0 if timing == "off" else 18)
     if weights_every is not None:

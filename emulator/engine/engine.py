@@ -4,11 +4,10 @@ Within a chunk there is no Python; between chunks the recordings are collected, 
 run is, and Ctrl-C is seen.
 """
 
-import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
@@ -25,11 +24,13 @@ from emulator.engine.loading import joins, microcode
 from emulator.engine.plastic import Plastic
 from emulator.engine.team import Team, next_size
 from emulator.errors import OverflowPolicyError, RunError
-from emulator.interrupts import received
 from emulator.kernels.machine import SEGMENT, Machine
 from emulator.program import Program
 
 CHUNK_BYTES = 64_000_000  # of recordings held between chunks
+FIRST_STEPS = 16
+"""Steps of a run's first chunk; a run of no more is short."""
+PART_SOURCES = 1 << 16
 MAX_THREADS = 64
 PARAMETERS = ("bias", "threshold")
 """Of native neurons: a management program may write them."""
@@ -115,6 +116,7 @@ class Engine:
             "joins": joins(program),
         }
         self._teams = [[(0, program.n_cores)], self._core_ranges()]
+        self._team, self._divided = Team(self.threads), 1
         self.machine = Machine(
             self.tables,
             self._rules(),
@@ -326,20 +328,20 @@ class Engine:
         first_step: int, strict: bool, reset_every: int | None, pause_every: tuple[int | None, ...],
         stop: threading.Event | None,
     ) -> int:  # fmt: skip
-        done, chunk_steps, team = first_step, 16, Team(self.threads)
+        done, chunk_steps, team = first_step, FIRST_STEPS, self._team
         n_most = self._most_steps(len(probed.u) + len(probed.v) + len(probed.words))
-        spike_buffer = np.empty(max(2 * self.program.n_sources, 1 << 18), np.uint32)
         self.machine.seed_with(seed)
-        with ThreadPoolExecutor(max(1, self.threads - 1)) as pool:
+        helpers = nullcontext() if self.threads == 1 else ThreadPoolExecutor(self.threads - 1)
+        with helpers as pool:
             while done < n_steps and not (stop is not None and stop.is_set()):
                 n = min(chunk_steps, n_most, n_steps - done)
                 for every in filter(None, (reset_every, *pause_every)):
                     n = min(n, every - done % every)
                 if reset_every is not None and done % reset_every == 0:
                     self.rest()
-                self.machine.divide(self._teams[team.choose()])
+                self._divide(team.choose())
                 start = perf_counter()
-                chunk = self._chunk(pool, done, n, schedule, spike_buffer, probed, strict)
+                chunk = self._chunk(pool, done, n, schedule, probed, strict)
                 took = perf_counter() - start
                 team.took(took / max(1, len(chunk.active)))
                 chunk_steps = next_size(n, took)
@@ -349,17 +351,39 @@ class Engine:
                 on_chunk(chunk)
         return done
 
+    def _divide(self, among: int) -> None:
+        """Give the cores to one worker, 0, or to all, 1."""
+        if among != self._divided and self.threads > 1:
+            self.machine.divide(self._teams[among])
+        self._divided = among
+
+    @cached_property
+    def _spike_buffer(self) -> NDArray[np.uint32]:
+        """Where the kernel writes the spikes of a chunk: kept, as making it takes longer than a short run."""
+        return np.empty(max(2 * self.program.n_sources, 1 << 18), np.uint32)
+
+    @cached_property
+    def fan_out(self) -> NDArray[np.uint32]:
+        """Synapses of each source, (n_sources,): the synaptic events of a spike."""
+        starts, lengths = self.tables["row_start"], self.tables["rows"]["length"]
+        each = np.empty(self.program.n_sources, np.uint32)
+        for first in range(0, len(each), PART_SOURCES):
+            start = starts[first : first + PART_SOURCES + 1].astype(np.int64)
+            before = np.append(0, np.cumsum(lengths[start[0] : start[-1]], dtype=np.int64))
+            each[first : first + PART_SOURCES] = np.diff(before[start - start[0]])
+        return each
+
     def _chunk(
         self,
-        pool: ThreadPoolExecutor,
+        pool: ThreadPoolExecutor | None,
         first: int,
         n: int,
         schedule: Schedule,
-        spike_buffer: NDArray[np.uint32],
         probed: Probed,
         strict: bool,
     ) -> Chunk:
         start, source, payload, _ = schedule
+        spike_buffer = self._spike_buffer
         active = np.zeros((n, self.program.n_counts), np.uint32)
         rewards = schedule.rewards[first : first + n]
         if not len(rewards):
@@ -385,7 +409,9 @@ class Engine:
             np.ascontiguousarray(rewards),
             strict,
         )
-        others = [pool.submit(self.machine.work, k) for k in range(1, self.machine.n_workers)]
+        others = []
+        if pool is not None:
+            others = [pool.submit(self.machine.work, k) for k in range(1, self.machine.n_workers)]
         self.machine.work(0)
         for other in others:
             other.result()
@@ -464,24 +490,3 @@ class Engine:
         parts = np.arange(1, self.threads) / self.threads
         bounds = [0, *begins[np.searchsorted(share, parts)].tolist(), n_cores]
         return [(bounds[k], max(bounds[k], bounds[k + 1])) for k in range(self.threads)]
-
-
-@contextmanager
-def ctrl_c() -> Iterator[threading.Event]:
-    """Turn Ctrl-C into an event that is looked at where nothing is half done; a second one raises."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def handle(number: int, _frame: object) -> None:
-        received.append(number)
-        if event.is_set():  # a second Ctrl-C: the user means it
-            raise KeyboardInterrupt
-        event.set()
-
-    previous = signal.signal(signal.SIGINT, handle)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -1,6 +1,6 @@
 """What a run's plastic synapses have learned: at its end, and every so many steps."""
 
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -123,7 +123,13 @@ class Learned:
             for own in state.values():
                 for array in own.values():
                     frozen(array)
-        self.synapses_of = cache(lambda name: Synapses(program, name))
+        self._synapses: dict[str, Synapses] = {}
+
+    def synapses_of(self, name: str) -> Synapses:
+        """Return the synapses of a projection."""
+        if name not in self._synapses:
+            self._synapses[name] = Synapses(self.program, name)
+        return self._synapses[name]
 
     @cached_property
     def steps(self) -> list[int]:

@@ -12,12 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.account import Managed, joined
+from emulator.account import NO_LINES, Managed, joined
 from emulator.arguments import frozen
 from emulator.engine import Chunk, Probed
 from emulator.observe.learned import Learned, State
 from emulator.program import Program
 
+Neurons = dict[str, dict[str, NDArray[np.int64]]]
+"""The neurons recorded, by population and variable."""
 Columns = dict[str, dict[str, NDArray[Any]]]
 """Recordings by population and variable, (n_steps, n_neurons of the probe)."""
 
@@ -163,6 +165,56 @@ class HeldRecords:
         return frozen(self.active.sum(axis=0, dtype=np.int64))
 
 
+class OnePart:
+    """Records of a run that came in one part, which is kept as it is, read-only; see `Records`."""
+
+    def __init__(self, program: Program, part: Part, learned: Learned) -> None:
+        self._n_sources, self._part, self.learned = program.n_sources, part, learned
+        for array in (part.spike_source, part.active, part.spike_payload, *part.managed):
+            frozen(array)
+        freeze_columns(part.recordings)
+
+    @cached_property
+    def spike_step(self) -> NDArray[np.uint32]:
+        """Step of every spike, (n_spikes,), ascending."""
+        return frozen(self._part.spike_step)
+
+    @property
+    def spike_source(self) -> NDArray[np.uint32]:
+        """Source of every spike, inputs included, ascending in each step."""
+        return self._part.spike_source
+
+    @property
+    def spike_payload(self) -> NDArray[np.int32]:
+        """Payload of every spike, 1 of those without; empty where the program has none."""
+        return self._part.spike_payload
+
+    @property
+    def active(self) -> NDArray[np.uint32]:
+        """What was counted in each step, (n_steps, n_counts): see `Part`."""
+        return self._part.active
+
+    @property
+    def recordings(self) -> Columns:
+        """What was probed."""
+        return self._part.recordings
+
+    @property
+    def managed(self) -> Managed:
+        """What management cores did."""
+        return self._part.managed
+
+    @cached_property
+    def spikes_per_source(self) -> NDArray[np.int64]:
+        """How often each source fired, (n_sources,)."""
+        return frozen(np.bincount(self._part.spike_source, minlength=self._n_sources))
+
+    @cached_property
+    def active_per_segment(self) -> NDArray[np.int64]:
+        """What was counted, summed over the steps, (n_counts,)."""
+        return frozen(self._part.active.sum(axis=0, dtype=np.int64))
+
+
 def part_of(records: Records) -> Part:
     """Return all of a run as one part."""
     steps = np.arange(len(records.active) + 1)
@@ -180,19 +232,41 @@ def empty_part(program: Program, first_step: int) -> Part:
 
 
 class Collector:
-    """Keeps the parts of a run in memory."""
+    """Keeps the parts of a run in memory.
 
-    def __init__(self, program: Program, weights_every: int | None = None) -> None:
+    Parameters
+    ----------
+    program : Program
+        What runs.
+    weights_every : int, optional
+        After how many steps states of plastic synapses are kept.
+    probed : Neurons, optional
+        The neurons recorded, as `probed_neurons` returns them, where they are known already.
+    """
+
+    def __init__(
+        self, program: Program, weights_every: int | None = None, probed: Neurons | None = None
+    ) -> None:
         self.program, self.weights_every = program, weights_every
+        self._probed = probed_neurons(program) if probed is None else probed
         self._parts: list[Part] = []
 
     def add(self, part: Part) -> None:
         """Keep the steps that follow those before."""
         self._parts.append(part)
 
-    def records(self) -> HeldRecords:
-        """Return what was kept, in one piece."""
-        parts, program = self._parts, self.program
+    def records(self) -> Records:
+        """Return what was kept, in one piece; it is given away."""
+        parts, self._parts = self._parts, []
+        learned = Learned(
+            self.program, [state for p in parts for state in p.learned], self.weights_every
+        )
+        if len(parts) == 1:  # a short run: nothing is copied
+            return OnePart(self.program, parts[0], learned)
+        return self._joined(parts, learned)
+
+    def _joined(self, parts: list[Part], learned: Learned) -> HeldRecords:
+        program = self.program
         none = np.empty(0, np.uint32)
         return HeldRecords(
             program.n_sources,
@@ -201,7 +275,7 @@ class Collector:
             np.concatenate(
                 [np.empty((0, program.n_counts), np.uint32), *(p.active for p in parts)]
             ),
-            Learned(program, [state for p in parts for state in p.learned], self.weights_every),
+            learned,
             {
                 population: {
                     variable: np.concatenate([p.recordings[population][variable] for p in parts])
@@ -209,14 +283,14 @@ class Collector:
                     else np.empty((0, len(neurons)), np.bool_ if variable == "spikes" else np.int32)
                     for variable, neurons in variables.items()
                 }
-                for population, variables in probed_neurons(program).items()
+                for population, variables in self._probed.items()
             },
             np.concatenate([np.empty(0, np.int32), *(p.spike_payload for p in parts)]),
             joined([p.managed for p in parts]),
         )
 
 
-def probed_neurons(program: Program) -> dict[str, dict[str, NDArray[np.int64]]]:
+def probed_neurons(program: Program) -> Neurons:
     """Return the neurons recorded of each population and variable, in the order of the recordings.
 
     Several probes of one variable make one recording: the neurons of the first as they stand there, repeats included,
@@ -243,14 +317,17 @@ class Probes:
 
     Attributes
     ----------
+    neurons : Neurons
+        What is recorded.
     read : Probed
         What is read in each step.
     """
 
     def __init__(self, program: Program) -> None:
+        self.neurons = probed_neurons(program)
         self._sources: dict[str, dict[str, NDArray[Any]]] = {}
         self._kind: dict[str, dict[str, str]] = {}
-        for population, variables in probed_neurons(program).items():
+        for population, variables in self.neurons.items():
             own = self._sources.setdefault(population, {})
             kinds = self._kind.setdefault(population, {})
             programmed = program.model_of(population) is not None
@@ -264,6 +341,13 @@ class Probes:
                 own[variable] = where[neurons]
                 kinds[variable] = "words" if is_word else variable
         self.read = Probed(self._of("u"), self._of("v"), self._of("words").astype(np.int64))
+        self._columns = {
+            population: {
+                variable: self._column(kinds[variable], places)
+                for variable, places in self._sources[population].items()
+            }
+            for population, kinds in self._kind.items()
+        }
 
     def _of(self, kind: str) -> NDArray[Any]:
         asked: Iterable[NDArray[Any]] = (
@@ -274,39 +358,44 @@ class Probes:
         )
         return np.unique(np.concatenate([np.empty(0, np.int32), *asked]))
 
-    def part(self, chunk: Chunk) -> Part:
-        """Return a chunk of the engine with its columns by population and variable."""
-        bare = Part(
-            chunk.first_step,
-            chunk.spike_start,
-            chunk.spike_source,
-            chunk.active,
-            {},
-            chunk.spike_payload,
-        )
-        columns: dict[str, tuple[NDArray[Any], NDArray[np.int32]]] = {
-            "u": (self.read.u, chunk.u),
-            "v": (self.read.v, chunk.v),
-            "words": (self.read.words, chunk.words),
-        }
+    def _column(self, kind: str, places: NDArray[Any]) -> NDArray[np.int64] | None:
+        """Return which columns of what is read are recorded; None: all, as they are."""
+        if kind == "spikes":
+            return None
+        there = getattr(self.read, kind)
+        return None if np.array_equal(there, places) else np.searchsorted(there, places)
+
+    def part(
+        self,
+        chunk: Chunk,
+        learned: tuple[tuple[int, State], ...] = (),
+        managed: Managed = NO_LINES,
+    ) -> Part:
+        """Return a chunk of the engine with its columns by population and variable, and what else is to be kept."""
+        recordings: Columns = {}
         for population, variables in self._sources.items():
-            recorded = bare.recordings[population] = {}
+            recorded = recordings[population] = {}
             for variable, places in variables.items():
                 kind = self._kind[population][variable]
                 if kind == "spikes":
-                    recorded[variable] = _raster(bare, places)
-                else:
-                    there, rows = columns[kind]
-                    recorded[variable] = rows[:, np.searchsorted(there, places)]
-        return bare
+                    recorded[variable] = _raster(chunk, places)
+                    continue
+                rows, columns = getattr(chunk, kind), self._columns[population][variable]
+                recorded[variable] = rows if columns is None else rows[:, columns]
+        return Part(
+            chunk.first_step, chunk.spike_start, chunk.spike_source, chunk.active, recordings,
+            chunk.spike_payload, learned, managed,
+        )  # fmt: skip
 
 
-def _raster(part: Part, sources: NDArray[np.int32]) -> NDArray[np.bool_]:
+def _raster(chunk: Chunk, sources: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Return in which steps each of some sources fired, (n_steps, n_sources)."""
     each, column = np.unique(sources, return_inverse=True)
-    raster = np.zeros((part.n_steps, len(each)), bool)
-    at = np.searchsorted(each, part.spike_source)
+    n_steps = len(chunk.active)
+    raster = np.zeros((n_steps, len(each)), bool)
+    at = np.searchsorted(each, chunk.spike_source)
     hit = at < len(each)
-    hit[hit] = each[at[hit]] == part.spike_source[hit]
-    raster[part.spike_step[hit] - part.first_step, at[hit]] = True
+    hit[hit] = each[at[hit]] == chunk.spike_source[hit]
+    step = np.repeat(np.arange(n_steps), np.diff(chunk.spike_start))
+    raster[step[hit], at[hit]] = True
     return raster[:, column.reshape(-1)]

@@ -46,11 +46,26 @@ class Spikes(Mapping[str, NDArray[np.int64]]):
         if not is_one_of(name, self._program.population_index):
             raise KeyError(f"no population {quoted(name)}; there are: {', '.join(self)}")
         if name not in self._made:
-            mine = np.flatnonzero(self._population == self._program.population_index[name])
-            neuron = self._program.source_neuron[self._records.spike_source[mine]]
-            table = np.stack([self._records.spike_step[mine], neuron], axis=1).astype(np.int64)
-            self._made[name] = frozen(table[np.lexsort((table[:, 1], table[:, 0]))])
+            step, neuron, order = self._of(name)
+            table = np.empty((len(step), 2), np.int64)
+            table[:, 0], table[:, 1] = step[order], neuron[order]
+            self._made[name] = frozen(table)
         return self._made[name]
+
+    def _of(
+        self, name: str
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int32], NDArray[np.int64] | slice]:
+        """Return step and neuron of each spike of a population as recorded, and the order by step and neuron."""
+        mine = self._mine(name)
+        step = self._records.spike_step[mine]
+        neuron = self._program.source_neuron[self._records.spike_source[mine]]
+        # Mostly sources are in the order of their neurons, and a mapping need not be undone.
+        if ((neuron[1:] > neuron[:-1]) | (step[1:] != step[:-1])).all():
+            return step, neuron, slice(None)
+        return step, neuron, np.lexsort((neuron, step))
+
+    def _mine(self, name: str) -> NDArray[np.int64]:
+        return np.flatnonzero(self._population == self._program.population_index[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._program.population_index)
@@ -63,10 +78,8 @@ class Spikes(Mapping[str, NDArray[np.int64]]):
         spikes = self[name]
         if not self._program.is_graded:
             return np.ones(len(spikes), np.int32)
-        mine = np.flatnonzero(self._population == self._program.population_index[name])
-        neuron = self._program.source_neuron[self._records.spike_source[mine]]
-        order = np.lexsort((neuron, self._records.spike_step[mine]))
-        return self._records.spike_payload[mine[order]]
+        payload: NDArray[np.int32] = self._records.spike_payload[self._mine(name)]
+        return payload[self._of(name)[2]]
 
     def counts(self) -> dict[str, int]:
         """Return the number of spikes of each population."""
