@@ -13,6 +13,7 @@ from typing import Self
 
 from emulator.atomic import atomic_file
 from emulator.errors import NetworkError
+from emulator.files import read_text
 
 Segment = tuple[str, int, int, int]
 LINE = re.compile(r"(\S+)\[(\d{1,10}):(\d{1,10})\]\s+(\d{1,10})")
@@ -36,18 +37,10 @@ class Mapping:
         NetworkError
             With every line that is not `population[start:stop] core`.
         """
-        path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise NetworkError(
-                f"{path}: the mapping cannot be read: {error.strerror or error}"
-            ) from None
-        except UnicodeDecodeError:
-            raise NetworkError(f"{path}: this is not UTF-8 text, so it is no mapping") from None
+        text = read_text(path, NetworkError)
         segments: list[Segment] = []
         mistakes = []
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(text.split("\n"), 1):
             content = line.partition("#")[0].strip()
             if not content:
                 continue

@@ -11,7 +11,7 @@ from emulator.chip.schema import Costs
 from tests.conftest import ROOT
 
 LAYERS = [
-    {"errors", "units", "atomic", "streams", "arguments"},
+    {"errors", "units", "atomic", "files", "streams", "arguments"},
     {"microcode", "learning"},
     {"chip", "network", "mapping"},
     {"program", "importers", "encode", "kernels", "inputs", "noc", "account"},

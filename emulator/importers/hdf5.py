@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from emulator.errors import NetworkError
+from emulator.files import hindrance, regular_file
 
 Tree = dict[str, Any]
 """Groups as dictionaries; data sets as arrays, texts as `str` or arrays of `str`."""
@@ -51,6 +52,7 @@ def read_tree(path: Path, limit_bytes: int) -> Tree:
     NetworkError
         With every unsafe object, one per line, or why the file cannot be read.
     """
+    path = regular_file(path, NetworkError)
     try:
         with (
             h5py.File(path, "r", locking=False) as file,
@@ -61,8 +63,8 @@ def read_tree(path: Path, limit_bytes: int) -> Tree:
             return _load(_checked(file, path, limit_bytes), content, [limit_bytes])
     except NetworkError:
         raise
-    except FileNotFoundError:
-        raise NetworkError(f"{path}: no such file") from None
+    except PermissionError as error:
+        raise NetworkError(hindrance(path, error)) from None
     except Exception as error:
         # A damaged file fails anywhere in the HDF5 library, as almost any kind of exception.
         raise NetworkError(
