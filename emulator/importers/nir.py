@@ -8,7 +8,6 @@ match. Each choice that the file leaves open is written to the network's `assump
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import networkx as nx
 import numpy as np
 
 from emulator.errors import NetworkError
+from emulator.files import as_path, shown
 from emulator.importers.nir_graph import NEURONS, WEIGHTS, Graph, Node, Reals, read_graph
 from emulator.network import Network, Population
 
@@ -91,9 +91,10 @@ def load_nir(path: str | Path, dt_seconds: float, *, limit_bytes: int = 2**30) -
     NetworkError
         With everything in the file that is damaged, malformed or not supported, one per line.
     """
-    path = Path(path)
-    if not (isfinite(dt_seconds) and dt_seconds > 0):
-        raise NetworkError(f"dt_seconds is {dt_seconds}; it must be a positive number")
+    path = as_path(path, NetworkError)
+    is_number = isinstance(dt_seconds, int | float | np.number) and not isinstance(dt_seconds, bool)
+    if not (is_number and np.isfinite(dt_seconds) and dt_seconds > 0):
+        raise NetworkError(f"dt_seconds is {shown(str(dt_seconds))}; it must be a positive number")
     graph = read_graph(path, limit_bytes)
     problems: list[str] = []
     layers = {

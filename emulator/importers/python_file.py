@@ -47,6 +47,7 @@ class PythonFile:
         # A name of its own: numpy.py hides nothing.
         module = ModuleType(f"network_file_{self.path.stem}")
         module.__file__ = str(self.path.resolve())
+        module.__package__ = ""  # of none: relative imports have nothing to be relative to
         self._globals: dict[str, Any] = vars(module)
         self._surroundings = _Surroundings(self.path.resolve().parent, module)
         with self._blame():
@@ -107,14 +108,13 @@ class PythonFile:
                 ) from None
         with self._blame():
             made = function(steps, seed)
-        is_mapping = isinstance(made, Mapping)
-        if not is_mapping or not all(isinstance(key, str) for key in made):
-            wrong = f"{type(made).__name__} with keys that are no names"
-            raise NetworkError(
-                f"{self.path}: {name}() returned {wrong if is_mapping else _kind(made)}; it must return "
-                f"a dictionary from {MADE[name]}"
-            )
-        return made
+        if isinstance(made, Mapping) and all(isinstance(key, str) for key in made):
+            return made
+        keys = " with keys that are no names" if isinstance(made, Mapping) else ""
+        raise NetworkError(
+            f"{self.path}: {name}() returned {_kind(made)}{keys}; it must return "
+            f"a dictionary from {MADE[name]}"
+        )
 
     def _check_parameters(
         self, function: Callable[..., Any], parameters: Mapping[str, object]
@@ -214,9 +214,7 @@ class _Surroundings:
 def _what_happened(error: BaseException, mine: list[FrameSummary]) -> str:
     """Return the kind and the words of another program's error."""
     if isinstance(error, SystemExit):
-        return (
-            f"it ended the program: sys.exit({'' if error.code is None else f'{error.code!r:.80}'})"
-        )
+        return f"SystemExit: {error.code!s:.80}: a network file must not end the program"
     try:
         words = " ".join(str(error).split())
     except Exception:  # whose text cannot be made: its kind must do

@@ -193,8 +193,9 @@ def test_archives_that_do_not_hold_what_they_say(tmp_path, members, options, pro
 
 
 def test_declared_sizes_take_no_memory(tmp_path):
-    header = ROW[:-24].replace(b"(3,), }       ", b"(999999999,), }")
-    assert header != ROW[:-24]
+    header = ROW[:-24].replace(b"(3,), }        ", b"(999999999,), }")
+    assert len(header) == len(ROW) - 24
+    assert b"(999999999,)" in header
     path = archive(tmp_path / "x.npz", [("a.npy", header)])
     with pytest.raises(NetworkError, match="'a' declares 7,999,999,992 bytes and holds 0"):
         read_arrays(path, NetworkError)
