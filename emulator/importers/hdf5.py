@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from emulator.errors import NetworkError
-from emulator.files import hindrance, regular_file
+from emulator.files import hindrance, regular_file, shown
 
 Tree = dict[str, Any]
 """Groups as dictionaries; data sets as arrays, texts as `str` or arrays of `str`."""
@@ -72,6 +72,11 @@ def read_tree(path: Path, limit_bytes: int) -> Tree:
         ) from error
 
 
+def readable(text: str | bytes) -> str:
+    """Return a text, whatever its bytes: those that are not UTF-8 stand as surrogates, equal where they are."""
+    return text.decode(errors="surrogateescape") if isinstance(text, bytes) else str(text)
+
+
 def _check_heaps(content: mmap) -> None:
     """Walk every heap of texts to its end, as the HDF5 library does without looking where it goes."""
     for found in re.finditer(rb"GCOL\x01\0\0\0", content):
@@ -114,7 +119,10 @@ class _Walk:
         """Return the group's data sets, unread, by name."""
         tree: Tree = {}
         for name in group:
-            here = f"{where}/{name}"
+            here = f"{where}/{shown(readable(name))}"
+            if isinstance(name, bytes):
+                self.problems.append(f"{here} has a name that is not UTF-8 text")
+                continue
             link = type(group.get(name, getlink=True))
             if link is not h5py.HardLink:
                 self.problems.append(
@@ -203,7 +211,7 @@ def _value(data: Any, content: mmap, room_bytes: list[int]) -> Any:
         room_bytes[0] -= len(text)
         if room_bytes[0] < 0:
             raise ValueError(f"the texts of {data.name} take more memory than is allowed")
-        texts[index] = text.decode() if isinstance(text, bytes) else str(text)
+        texts[index] = readable(text)
     return texts if data.shape else str(texts[()])
 
 
