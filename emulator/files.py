@@ -78,7 +78,7 @@ def regular_file(path: str | Path, error: Failure) -> Path:
 
 def hindrance(path: Path, found: OSError) -> str:
     """Return what to say of a file that the system does not let us read."""
-    return f"{path}: cannot be read: {found.strerror or found}"
+    return f"{path}: cannot be read: {os.strerror(found.errno) if found.errno else found}"
 
 
 def read_bytes(path: str | Path, error: Failure, limit_bytes: int = MAX_BYTES) -> bytes:
@@ -146,11 +146,14 @@ def read_arrays(
     path = regular_file(path, error)
     problems: list[str] = []
     try:
-        if not zipfile.is_zipfile(path):
-            raise error(f"{path}: not an .npz file, or a truncated one")
-        with zipfile.ZipFile(path) as archive:
-            entries = _entries(archive, names, limit_bytes)
-            arrays = {name: _array(archive, *found, problems) for name, found in entries.items()}
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise error(f"{path}: not an .npz file, or a truncated one")
+            with zipfile.ZipFile(file) as archive:
+                entries = _entries(archive, names, limit_bytes)
+                arrays = {
+                    name: _array(archive, *entry, problems) for name, entry in entries.items()
+                }
     except OSError as found:
         raise error(hindrance(path, found)) from None
     except DAMAGES as found:
