@@ -15,6 +15,7 @@ from typing import Any, Self
 from emulator.arguments import is_whole, path_of, shown
 from emulator.atomic import atomic_file
 from emulator.errors import NetworkError
+from emulator.files import read_text
 
 Segment = tuple[str, int, int, int]
 LARGEST = 2**62
@@ -73,18 +74,10 @@ class Mapping:
         NetworkError
             With every line that is not `population[start:stop] core`.
         """
-        path = path_of("mapping: path", path, NetworkError)
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise NetworkError(
-                f"{path}: the mapping cannot be read: {error.strerror or error}"
-            ) from None
-        except UnicodeDecodeError:
-            raise NetworkError(f"{path}: this is not UTF-8 text, so it is no mapping") from None
+        text = read_text(path, NetworkError)
         segments: list[Segment] = []
         mistakes = []
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(text.split("\n"), 1):
             content = line.partition("#")[0].strip()
             if not content:
                 continue

@@ -21,6 +21,7 @@ sys.path.append(str(Path(__file__).parent))
 from program_tools import need_to_draw, pyplot, run_script, save_picture
 
 from emulator import Network, load_chip
+from emulator.errors import NetworkError
 from emulator.importers.events import read_events
 from emulator.world import Episodes, Frames, Majority, World
 
@@ -29,6 +30,8 @@ SIDE = 32
 RADIUS, BODY = 0.5, 0.3
 """Of the obstacle and of the agent, m."""
 FRAME_US = 2000
+MOST_FRAMES = 100_000
+"""Of a recording: 200 s."""
 STEPS_PER_FRAME, DEPTH = 4, 2
 DETECTS = 8
 INHIBITION = -40
@@ -39,9 +42,25 @@ ASKED_AVOIDED, ASKED_FALSE = 0.95, 0.02
 
 
 def recorded(path: Path) -> np.ndarray:
-    """Return the pixels that became darker in each frame of a recording, (n, SIDE, SIDE) bool."""
+    """Return the pixels that became darker in each frame of a recording, (n, SIDE, SIDE) bool.
+
+    Raises
+    ------
+    NetworkError
+        When it cannot be read, nothing became darker, or it is longer than `MOST_FRAMES`.
+    """
     events = read_events(path)
+    for note in events.notes:
+        print(f"{path}: {note}")
     dark = events.p == 0
+    if not dark.any():
+        raise NetworkError(
+            f"{path}: of its {len(events.t):,} events none is of a pixel that became darker"
+        )
+    if (n := int(np.ptp(events.t)) // FRAME_US + 1) > MOST_FRAMES:
+        raise NetworkError(
+            f"{path}: it has {n:,} frames of {FRAME_US:,} us; at most {MOST_FRAMES:,} are used"
+        )
     t = (events.t[dark] - events.t.min()) // FRAME_US
     x, y = ((v * SIDE // (v.max() + 1))[dark] for v in (events.x, events.y))
     frames = np.zeros((int(t.max()) + 1, SIDE, SIDE), bool)

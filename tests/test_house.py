@@ -12,7 +12,17 @@ from emulator.chip.schema import Costs
 from tests.conftest import ROOT
 
 LAYERS = [
-    {"errors", "units", "atomic", "streams", "arguments", "shipped", "interrupts", "versions"},
+    {
+        "errors",
+        "units",
+        "atomic",
+        "files",
+        "streams",
+        "arguments",
+        "shipped",
+        "interrupts",
+        "versions",
+    },
     {"microcode", "learning"},
     {"chip", "network", "mapping"},
     {"program", "importers", "encode", "kernels", "inputs", "noc", "account"},

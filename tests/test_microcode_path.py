@@ -388,7 +388,7 @@ def test_what_a_chip_does_not_allow_is_refused(changes, message):
             {"model": "izhikevic"},
             "model 'izhikevic' does not exist; there are: lif, microcode:lif, alif",
         ),
-        ({"model": "no_such.nasm"}, "no_such.nasm: there is no such file"),
+        ({"model": "no_such.nasm"}, "no_such.nasm: cannot be read: No such file or directory"),
         ({"model": "if"}, "model 'if' needs threshold"),
         ({"model": "if", "treshold": 3}, "unknown parameter 'treshold'; did you mean 'threshold'?"),
         ({"model": "if", "threshold": -1}, "threshold is -1; allowed: 0 to 1073741823"),

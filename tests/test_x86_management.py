@@ -503,7 +503,7 @@ def test_what_the_compiler_says_is_shown(tmp_path):
     source = tmp_path / "program.c"
     with pytest.raises(ManagementError, match="this is the source itself; choose another name"):
         build_management(source, world.header, source)
-    with pytest.raises(ManagementError, match=r"none\.c: no such file"):
+    with pytest.raises(ManagementError, match=r"none\.c: cannot be read: No such file"):
         build_management(tmp_path / "none.c", world.header, tmp_path / "a.elf")
 
 

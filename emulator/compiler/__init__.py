@@ -175,5 +175,5 @@ def _manifest(network: Network, chip: Chip, quantised: Quantised, seed: int) -> 
             for p in network.probes
         ],
         "assumptions": list(network.assumptions),
-        "warnings": list(quantised.warnings),
+        "warnings": [*network.warnings, *quantised.warnings],
     }

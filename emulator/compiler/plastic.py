@@ -41,7 +41,7 @@ def with_clamped(network: Network, chip: Chip) -> Network:
     ]
     copy.joins, copy.probes = list(network.joins), list(network.probes)
     copy.managed, copy.channels = network.managed, network.channels
-    copy.assumptions = list(network.assumptions)
+    copy.assumptions, copy.warnings = list(network.assumptions), list(network.warnings)
     return copy
 
 

@@ -60,6 +60,7 @@ class Network:
         self.managed: list[ManagedProgram] = []
         self.channels: dict[str, ChannelPlan] = {}
         self.assumptions: list[str] = []
+        self.warnings: list[str] = []
 
     def input(
         self, name: str, size: int, *, payload_bits: int = 0, core: int | str | None = None

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from emulator.arguments import frozen
 from emulator.atomic import atomic_file
 from emulator.errors import EmulatorError, ProgramError
+from emulator.files import regular_file
 from emulator.program.manifest import FORMAT, VERSION
 
 SAFETENSORS_NAME = {
@@ -146,6 +147,7 @@ def _opened(
     path: Path, kind: Kind
 ) -> tuple[dict[str, Any], tuple[int, int], tuple[dict[str, Any], dict[str, str], str]]:
     """Return a file's entries, where its tensors begin and its size, and its manifest, digests and identity."""
+    regular_file(path, kind.error)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.arguments import frozen, is_one_of, quoted
+from emulator.errors import ProgramError
+from emulator.files import regular_file
 from emulator.learning import Rule, described_rule
 from emulator.microcode import Model, Word, decoded
 from emulator.network.managed import ManagedProgram
@@ -340,7 +342,7 @@ class Program:
         ProgramError
             When the file is damaged, truncated, not a program, or of another version.
         """
-        path = Path(path)
+        path = regular_file(path, ProgramError)
         manifest, tensors, sha256 = container.read(path, container.PROGRAM)
         program = cls(manifest, tensors, path=path)
         vars(program)["sha256"] = (

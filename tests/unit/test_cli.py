@@ -303,7 +303,10 @@ def test_mistakes_in_a_network_file_have_their_line(here, refused, source, messa
             "no parameter 'sice'; it has: size, weight",
         ),
         ("run net.py --chip tiny -o out --mapping map.txt", "map.txt"),
-        ("run net.py --chip tiny -o out --input none.npz", "none.npz: there is no such file"),
+        (
+            "run net.py --chip tiny -o out --input none.npz",
+            "none.npz: cannot be read: No such file or directory",
+        ),
         ("run x.program --chip tiny -o out --param a=1", "x.program: --param is for .py files"),
         ("run x.program --chip tiny -o out --mapping m", "x.program: --mapping is for networks"),
         ("compile x.txt --chip tiny -o out", "x.txt: a network is a .py or a .nir file"),

@@ -59,7 +59,10 @@ def test_columns_become_pairs(path):
             "'_step': it must be named <population>_step, <population>_neuron or <population>_payload",
         ),
         ({"a_payload": [1]}, "'a_neuron' is missing"),
-        ({"a_step": np.array([{}]), "a_neuron": [1]}, "Object arrays cannot be loaded"),
+        (
+            {"a_step": np.array([{}]), "a_neuron": [1]},
+            "'a_step' holds Python objects; it must be one row of whole numbers",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(path, arrays, message):
@@ -92,7 +95,9 @@ def test_a_damaged_file_is_refused(path):
 
 
 def test_what_is_no_file_is_refused(path, tmp_path):
-    with pytest.raises(NetworkError, match=r"spikes\.npz: there is no such file"):
+    with pytest.raises(
+        NetworkError, match=r"spikes\.npz: cannot be read: No such file or directory"
+    ):
         read_inputs(path)
     with pytest.raises(NetworkError, match="cannot be read: Is a directory"):
         read_inputs(tmp_path)

@@ -79,14 +79,14 @@ def test_all_bad_lines_come_at_once(tmp_path):
 def test_a_file_that_cannot_be_read(tmp_path):
     path = tmp_path / "a.map"
     for make, why in (
-        (lambda: None, "the mapping cannot be read: No such file or directory"),
+        (lambda: None, "cannot be read: No such file or directory"),
         (
             lambda: path.write_bytes(b"hidden[0:1] 0\n\xff"),
-            "this is not UTF-8 text, so it is no mapping",
+            "byte 0xff in line 2 is not UTF-8 text; save the file as UTF-8",
         ),
         (
             lambda: (path.unlink(), path.mkdir()),
-            "the mapping cannot be read: Is a directory",
+            "cannot be read: Is a directory",
         ),
     ):
         make()

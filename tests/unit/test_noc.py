@@ -152,7 +152,7 @@ def test_a_mistake_in_a_csv_file(csv_file, text, message):
 def test_files_that_are_no_traces(tmp_path):
     for name, content, message in (
         ("a.npz", b"no zip", "not an .npz file, or a truncated one"),
-        ("b.csv", b"\xff\xfe\x00", "cannot be read: 'utf-8' codec can't decode"),
+        ("b.csv", b"\xff\xfe\x00", "byte 0xff in line 1 is not UTF-8 text"),
         ("c.txt", b"", "the name of a trace ends in .npz or .csv"),
     ):
         (tmp_path / name).write_bytes(content)
