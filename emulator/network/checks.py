@@ -17,6 +17,11 @@ def is_int(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
+def is_yes_no_or_none(value: object) -> bool:
+    """Return whether a value is True, False or None."""
+    return value is None or isinstance(value, bool | np.bool_)
+
+
 def checked_size(name: str, size: object) -> int:
     """Return a number of neurons.
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from emulator.errors import MicrocodeError, NetworkError
 from emulator.learning import Rule
 from emulator.microcode import PREFIX, Model, load_model, shipped_models
-from emulator.network.checks import checked_size, connection_mistakes, is_int
+from emulator.network.checks import checked_size, connection_mistakes, is_int, is_yes_no_or_none
 from emulator.network.managed import ChannelPlan, ManagedProgram, channel, core_number, managed
 from emulator.network.parameters import REAL, parameter, word_value
 from emulator.network.parts import Join, Population, Probe, Projection
@@ -165,7 +165,7 @@ class Network:
         *,
         model: str = "lif",
         neurons_per_core: int | None = None,
-        pack: bool = False,
+        pack: bool | None = None,
         **parameters: ArrayLike,
     ) -> Population:
         """Add neurons.
@@ -181,8 +181,10 @@ class Network:
             them); or the path of a file *.nasm.
         neurons_per_core : int, optional
             At most so many of this population on a core.
-        pack : bool
-            Begin on the core where the previous population ended, instead of on a new one.
+        pack : bool, optional
+            True: begin on the core where the previous population ended. False: begin on a new core, which none
+            shares that does not say True. None: small populations share a core (`docs/networks.md`), others begin on
+            a new one, and where a chip has too few cores for that, all are packed as they must be.
         **parameters : scalar or array (size,)
             Registers: `du`, `dv`, `vth_mant`, `bias_mant`, `bias_exp`, `refractory`, `u_init`, `v_init`,
             `refractory_init`; or real units: `tau_syn_ms`, `tau_mem_ms`, `threshold`, `bias`, `refractory_ms`,
@@ -208,6 +210,8 @@ class Network:
             mistakes.append(
                 f"neurons_per_core is {neurons_per_core!r}; it must be a whole number from 1"
             )
+        if not is_yes_no_or_none(pack):
+            mistakes.append(f"pack is {pack!r:.60}; it must be True, False or None")
         size = checked_size(name, size)
         if program is not None and model != f"{PREFIX}lif":
             values = {
