@@ -48,7 +48,6 @@ from stdp_digits_results import check, draw, report
 
 from emulator import (
     Emulator,
-    EmulatorError,
     Network,
     Program,
     Rule,

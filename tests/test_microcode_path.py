@@ -347,7 +347,7 @@ def test_wrong_joins_are_refused():
     with pytest.raises(CapacityError, match="neuron 0 is on core 0 in one and 2 in the other"):
         compile_network(net, LOIHI2, apart)
     behind = Mapping([("c", 0, 3, 0), ("a", 0, 3, 0), ("b", 0, 4, 1)])
-    with pytest.raises(CapacityError, match="on their core, 'a' must stand first"):
+    with pytest.raises(CapacityError, match="on core 0, 'a' must stand first"):
         compile_network(net, LOIHI2, behind)
 
 

@@ -5,7 +5,8 @@ import numpy as np
 from emulator.arguments import frozen, require_kind, whole
 from emulator.chip import Chip
 from emulator.compiler.managing import check_managed
-from emulator.compiler.partition import check_mapping, partition
+from emulator.compiler.mapped import check_mapping
+from emulator.compiler.partition import partition
 from emulator.compiler.plastic import check_epochs, with_clamped
 from emulator.compiler.quantize import Quantised, quantise
 from emulator.compiler.route import place, route

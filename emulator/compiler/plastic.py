@@ -144,10 +144,14 @@ def _supply_mistakes(projection: Projection, chip: Chip) -> list[str]:
 def check_epochs(network: Network, chip: Chip, segments: list[Segment]) -> None:
     """Raise NetworkError where the rules of one core have different epochs: a core has one."""
     epochs: dict[int, dict[int, str]] = {}
+    onto: dict[str, dict[int, str]] = {}  # the first projection of each epoch, by target
+    for projection in network.projections:
+        if projection.learning is not None:
+            mine = onto.setdefault(projection.target.name, {})
+            mine.setdefault(projection.learning.epoch, projection.name)
     for name, _, _, core in segments:
-        for projection in network.projections:
-            if projection.target.name == name and projection.learning is not None:
-                epochs.setdefault(core, {}).setdefault(projection.learning.epoch, projection.name)
+        if name in onto:
+            epochs[core] = onto[name] | epochs.get(core, {})
     for core, found in epochs.items():
         if len(found) > 1:
             each = ", ".join(f"'{name}' {epoch}" for epoch, name in found.items())

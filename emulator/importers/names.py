@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from emulator.network.network import NAME
+from emulator.network.checks import NAME
 
 MOST = 200
 """Characters of a name."""

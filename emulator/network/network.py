@@ -164,7 +164,7 @@ class Network:
         *,
         model: str = "lif",
         neurons_per_core: int | None = None,
-        pack: bool = False,
+        pack: bool | None = None,
         **parameters: ArrayLike,
     ) -> Population:
         """Add neurons.
@@ -180,8 +180,10 @@ class Network:
             them); or the path of a file *.nasm.
         neurons_per_core : int, optional
             At most so many of this population on a core.
-        pack : bool
-            Begin on the core where the previous population ended, instead of on a new one.
+        pack : bool, optional
+            True: begin on the core where the previous population ended. False: begin on a new core, which none
+            shares that does not say True. None: small populations share a core (`docs/networks.md`), others begin on
+            a new one, and where a chip has too few cores for that, all are packed as they must be.
         **parameters : scalar or array (size,)
             Registers: `du`, `dv`, `vth_mant`, `bias_mant`, `bias_exp`, `refractory`, `u_init`, `v_init`,
             `refractory_init`; or real units: `tau_syn_ms`, `tau_mem_ms`, `threshold`, `bias`, `refractory_ms`,
@@ -210,10 +212,11 @@ class Network:
             mistakes.append(
                 f"neurons_per_core is {shown(neurons_per_core)}; it must be a whole number from 1"
             )
-        try:
-            pack = flag("pack", pack, NetworkError)
-        except NetworkError as error:
-            mistakes.append(str(error))
+        if pack is not None:
+            try:
+                pack = flag("pack", pack, NetworkError)
+            except NetworkError as error:
+                mistakes.append(str(error))
         size = checked_size(name, size)
         if program is not None and model != f"{PREFIX}lif":
             values = {

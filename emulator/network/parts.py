@@ -22,7 +22,7 @@ class Population:
     model: str
     parameters: dict[str, Any] = field(default_factory=dict)
     neurons_per_core: int | None = None
-    pack: bool = False
+    pack: bool | None = None
     program: Model | None = None  # in microcode; None: a native model, or an input
     payload: tuple[int, int] | None = None  # range of the payload of its spikes
     # the input whose spikes it stands for, as the target of learning synapses

@@ -247,8 +247,8 @@ CAPACITIES = [
     (
         # Rows are rounded up to words of 32 bits, so that a core takes 8 of the 100 neurons.
         "cores", fan(40, 100), {"core.synapse_memory_bits": 4000, "core.axons_in": 40},
-        ("cores: the network needs 13, chip 'tiny' has 8; population 'b', which takes 13, most of them full of "
-         "synapse memory, does not fit any more"),
+        ("cores: placed in order, the network needs 13, chip 'tiny' has 8; population 'b', which takes 13, most of "
+         "them full of synapse memory, does not fit any more; a mapping of your own may do with fewer"),
     ),
     (
         # 40 rows of one dense synapse: 18 bits each, one word of 32.
@@ -291,14 +291,15 @@ def test_neurons_beyond_a_core_named_in_a_mapping():
     )
 
 
-def test_cutting_for_axons_out_ends_when_the_cores_do():
+def test_how_many_cores_axons_out_take_is_said_beyond_the_end_of_the_chip():
     net = Network()
     source = net.population("s", 60, **LIF)
     cells = net.population("b", 8, neurons_per_core=1, **LIF)
     net.connect(source, cells, weights=np.full((8, 60), 2))
     small = {"core.axons_out": 8, "core.axons_in": 60, "core.synapse_memory_bits": 2**20}
     assert refused(CapacityError, net, load_chip("tiny", set=small)) == (
-        "cores: population 's' was cut for axons out until the network needed 68; chip 'tiny' has 8"
+        "cores: placed in order, the network takes 67 for its axons out, chip 'tiny' has 8; population 's', which "
+        "takes 60, most of them full of axons out, does not fit any more; a mapping of your own may do with fewer"
     )
 
 
