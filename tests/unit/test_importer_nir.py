@@ -707,7 +707,7 @@ def test_neurons_per_core_is_that_of_each_population(tmp_path):
     assert load_nir(path, DT).populations["cells"].neurons_per_core is None
     net = load_nir(path, DT, neurons_per_core=3)
     program = compile_network(net, load_chip("loihi"))
-    assert [stop - start for _, start, stop, _ in program.segments] == [3, 3, 2]
+    assert (program.segments[:, 2] - program.segments[:, 1]).tolist() == [3, 3, 2]
     with pytest.raises(NetworkError) as error:
         load_nir(path, DT, neurons_per_core=0)
     assert str(error.value) == (
