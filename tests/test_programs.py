@@ -8,6 +8,8 @@ import tomllib
 import numpy as np
 import pytest
 
+from emulator import Run
+from emulator.cli import main
 from programs.digits_data import load_digits, load_split
 from tests.conftest import ROOT
 
@@ -138,6 +140,23 @@ def test_growth_without_matplotlib(script, monkeypatch):
 def test_an_interrupted_script_says_so(script, monkeypatch):
     monkeypatch.setattr("emulator.load_chip", lambda name: (_ for _ in ()).throw(KeyboardInterrupt))
     assert script("readout") == (130, "", "readout: interrupted\n")
+
+
+def test_the_digits_spread_over_tiles_by_themselves(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    common = ["run", "digits", "--chip", "loihi", "--steps", "140", "--reset-every", "14"]
+    assert main([*common, "-o", "spread"]) == 0
+    assert main([*common, "-o", "packed", "--param", "neurons_per_core=256"]) == 0
+    spread, packed = Run.load("spread"), Run.load("packed")
+    cores = [set(run.program.segments[:, 3].tolist()) for run in (spread, packed)]
+    n_tiles = [len({core // spread.chip.mesh.cores_per_tile for core in used}) for used in cores]
+    assert n_tiles == [5, 1]
+    hops = [run.counters.total("hop_ew") + run.counters.total("hop_ns") for run in (spread, packed)]
+    assert hops[0] > 0 == hops[1]
+    assert spread.timing.total_cycles * 5 < packed.timing.total_cycles
+    for name in ("hidden", "digit"):
+        assert np.array_equal(spread.spikes[name], packed.spikes[name])
+    capsys.readouterr()
 
 
 def test_the_digits_are_those_of_scikit_learn():

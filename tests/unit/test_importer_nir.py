@@ -684,3 +684,23 @@ def test_other_tables_of_edges_are_refused(path, name):
     with pytest.raises(NetworkError) as error:
         load_nir(path, DT)
     assert str(error.value).splitlines()[0] == f"{path}: {problem}"
+
+
+def test_neurons_per_core_is_that_of_each_population(tmp_path):
+    nodes = {
+        "in": io("Input", 4),
+        "w": linear(weights(8, 4, 1)),
+        "cells": lif(8, 100.0),
+        "out": io("Output", 8),
+    }
+    path = tmp_path / "net.nir"
+    write_nir(path, nodes, chain(*nodes))
+    assert load_nir(path, DT).populations["cells"].neurons_per_core is None
+    net = load_nir(path, DT, neurons_per_core=3)
+    program = compile_network(net, load_chip("loihi"))
+    assert (program.segments[:, 2] - program.segments[:, 1]).tolist() == [3, 3, 2]
+    with pytest.raises(NetworkError) as error:
+        load_nir(path, DT, neurons_per_core=0)
+    assert str(error.value) == (
+        f"{path}: population 'cells': neurons_per_core is 0; it must be a whole number from 1"
+    )
