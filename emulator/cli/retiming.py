@@ -1,18 +1,17 @@
 """`emulator retime`: a recorded run on another mesh, clock or cost table, without running it again."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from emulator.chip import load_chip
 from emulator.cli import options
 from emulator.cli.progress import progress_bar
 from emulator.errors import RunError
 from emulator.observe.folder import check_target
-from emulator.observe.quantities import energy_text
+from emulator.observe.retimed_report import print_retimed, retime_figures
 from emulator.observe.run import Run
 from emulator.timing import TIMING_MODES
 
@@ -30,48 +29,35 @@ def retime(
         Path | None, typer.Option("--output", "-o", metavar="RUN", help="Folder for the new run.")
     ] = None,
     timing: Annotated[
-        str, typer.Option("--timing", metavar="|".join(TIMING_MODES), help="Timing model.")
-    ] = "cycle",
+        str | None,
+        typer.Option(
+            "--timing",
+            metavar="|".join(TIMING_MODES),
+            help="Timing model; by default that of the run, or cycle where it was not timed.",
+        ),
+    ] = None,
     threads: options.ThreadsOption = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace a run folder.")] = False,
     changes: options.SetOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print everything that was assumed.")
+    ] = False,
 ) -> None:
     """Time and price a recorded run on another chip; spikes and state stay what they are."""
-    if timing not in TIMING_MODES:
+    if timing is not None and timing not in TIMING_MODES:
         raise RunError(f"--timing {timing}: allowed: {', '.join(TIMING_MODES)}")
     if output is not None:
         check_target(output, force=force)
     described = load_chip(chip, options.pairs("--set", changes))
     before = Run.load(folder)
+    model = timing or ("cycle" if before.timing is None else before.timing.mode)
     with progress_bar("timing", before.n_steps) as progress:
-        after = before.retimed(described, timing, threads, progress)  # type: ignore[arg-type]  # checked above
+        after = before.retimed(described, model, threads, progress)  # type: ignore[arg-type]  # checked above
     if output is not None:
         after.save(output, force=force)
-    _print(before, after)
-
-
-def _print(before: Run, after: Run) -> None:
-    table = Table(box=None)
-    for column in (
-        "",
-        f"on {before.chip.label}, recorded",
-        f"on {after.chip.label}, retimed",
-        "ratio",
-    ):
-        table.add_column(column, justify="right" if column else "left")
-    for name, old, new, shown in (
-        ("cycles", _cycles(before), _cycles(after), lambda n: f"{n:,.0f}"),
-        ("time", _seconds(before), _seconds(after), lambda s: f"{s * 1e6:,.3f} us"),
-        ("energy", float(before.energy().total_pj), float(after.energy().total_pj), energy_text),
-    ):
-        ratio = f"{new / old:.3f}" if old and new is not None else "-"
-        table.add_row(name, *("-" if x is None else shown(x) for x in (old, new)), ratio)
-    Console().print(table)
-
-
-def _cycles(run: Run) -> float | None:
-    return None if run.timing is None else run.timing.total_cycles
-
-
-def _seconds(run: Run) -> float | None:
-    return None if run.timing is None else float(run.timing.seconds)
+    figures = retime_figures(before, after)
+    if as_json:
+        typer.echo(json.dumps(figures, indent=1, allow_nan=False))
+    else:
+        print_retimed(figures, verbose=verbose)

@@ -18,6 +18,8 @@ from emulator.timing import CORE_ARRAYS
 
 FORMAT = "emulator-report"
 VERSION = 1
+TOP = 30
+"""Lines of a table that is cut, where --top says nothing else."""
 
 MEANING = {
     "neuron_idle": "update of a compartment without input or state, once per step",
@@ -45,10 +47,17 @@ MEANING = {
 """What one event is, for people."""
 
 
-def figures(run: Run) -> dict[str, Any]:
+def figures(run: Run, *, top: int | None = None) -> dict[str, Any]:
     """Return every figure of a run's report; keys are stable, numbers are JSON's.
 
     Energies are the doubles nearest to exact values; `energy.exact_pj` has these as fractions.
+
+    Parameters
+    ----------
+    run : Run
+        What to report.
+    top : int, optional
+        Hottest links there are at most, of which a chip has too many to list; 5 by default. All else is complete.
     """
     energy = run.energy()
     return {
@@ -68,7 +77,7 @@ def figures(run: Run) -> dict[str, Any]:
         "events": {event: run.counters.total(event) for event in EVENTS},
         "timing": None
         if run.timing is None
-        else timing_figures(run.timing, run.chip, cores_in_use(run.program)),
+        else timing_figures(run.timing, run.chip, cores_in_use(run.program), top),
         "energy": _energy(energy),
         "populations": _populations(run, energy),
         "cores": _cores(run, energy),
@@ -76,6 +85,8 @@ def figures(run: Run) -> dict[str, Any]:
         "management": management_figures(run),
         "neurobench": _neurobench(run),
         "unlimited": unlimited(run.chip),
+        "warnings": list(run.program.manifest["warnings"]),
+        "rounding": list(run.program.manifest.get("rounding", ())),
         "assumptions": {
             "network": list(run.program.manifest["assumptions"]),
             "chip": assumed(run.chip),
