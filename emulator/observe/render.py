@@ -155,7 +155,7 @@ def _summary(data: dict[str, Any]) -> TextTable:
     table.add_row(
         "synaptic events",
         f"{events['synaptic_event']:,}",
-        "stored synapses visited by spikes (NeuroBench: Effective_"
+        "stored synapses that spikes reached (NeuroBench: Effective_"
         + (f"ACs, and {macs:,} Effective_MACs)" if macs else "ACs)"),
     )
     if data["learning"]:

@@ -194,7 +194,7 @@ def _latencies(timing: dict[str, Any], bar: str) -> RenderableType:
         columns = -(-BAR_COLUMNS * line["packets"] // most)
         table.add_row(f"{line['from']:,} to {line['to']:,}", f"{line['packets']:,}", bar * columns)
     note = Paragraph(
-        f"from ready at the source to the destination's router: mean {latency['mean_cycles']:,.1f}, median "
+        f"from ready at the source to the destination's terminal: mean {latency['mean_cycles']:,.1f}, median "
         f"{latency['p50_cycles']:,}, 99 % within {latency['p99_cycles']:,}, at most {latency['max_cycles']:,} cycles"
     )
     return Group(table, note, Text())
