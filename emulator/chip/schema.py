@@ -196,9 +196,9 @@ class Learning(Section):
     trace_decay: Literal["exponential", "linear"] = "exponential"
     """What a trace keeps in a step: exp(-1 / tau), or 1 - 1 / tau."""
     second_impulse: Literal["up", "rounded"] = "up"
-    """How the fraction of an impulse is rounded for the second and later spikes of a source in an epoch."""
+    """How impulses of a source's spikes before its last one in an epoch are rounded: up, or as `rounding` says."""
     uk_counts: Literal["epochs", "steps"] = "epochs"
-    """u_k is 1 at the end of every 2**k-th epoch; or where the number of the step is a multiple of 2**k."""
+    """u_k is 1 at the end of every 2**k-th epoch; or where the number of steps done is a multiple of 2**k."""
     mantissa_bits: Annotated[int, Field(ge=2, le=4)] = 4
     """Width of the constant before a product, two's complement."""
     product_bits: Annotated[int, Field(ge=8, le=24)] = 15
@@ -255,7 +255,7 @@ class Arithmetic(Section):
     bias_exponent_max: Annotated[int, Field(ge=0, le=7)] = 7
     """Largest bias exponent; the bias is mantissa x 2**exponent."""
     refractory_steps_max: Annotated[int, Field(ge=1, le=255)] = 63
-    """Largest refractory register; 1 is no refractory step."""
+    """Largest refractory register R: v is held for R - 1 steps after a spike."""
     accumulator_bits: Annotated[int, Field(ge=8, le=32)] | None = None
     """Width at which the summed input wraps before it is added to u; null: never."""
     weight_exponent_min: Annotated[int, Field(ge=-8, le=0)] = -8
@@ -297,17 +297,17 @@ class Costs(Section):
     packet: EventCost
     """One packet, within its tile: once, however far it travels; time_ns is from router to core."""
     hop_ew: EventCost
-    """One packet over a link along x; time_ns informs, the mesh uses link_latency_cycles."""
+    """One flit over one link along x; time_ns informs, the mesh uses link_latency_cycles."""
     hop_ns: EventCost
-    """One packet over a link along y; time_ns informs, the mesh uses link_latency_cycles."""
+    """One flit over one link along y; time_ns informs, the mesh uses link_latency_cycles."""
     host: EventCost
-    """One packet that entered at a host port, which makes one after another."""
+    """One packet of an input; a host port makes one after another."""
     axon_in: EventCost
     """One packet looked up at the destination core."""
     synapse_word: EventCost
     """One word read from synapse memory."""
     synaptic_event: EventCost
-    """One stored synapse visited."""
+    """One stored synapse that a spike reached: its weight is added to its target's input."""
     learning_instruction: EventCost
     """One micro-instruction of a learning rule executed for one synapse."""
     management_call: EventCost

@@ -1,4 +1,4 @@
-"""Traces: packets with the cycle in which each is due, its tiles and its flits, from .npz or .csv files."""
+"""Packet traces: packets with the cycle in which each is due, its tiles and its flits, from .npz or .csv files."""
 
 import csv
 import io

@@ -75,7 +75,8 @@ class Timing:
     barrier_cycles : int
         Cycles of one barrier; each step ends with one.
     latency_packets : (n,) int64
-        Packets by their cycles from ready at the source to the destination's router, the last for all longer ones;
+        Packets by their cycles from ready at the source to the destination's terminal, the local port of its router;
+        the last for all longer ones;
         empty in analytic timing.
     """
 
