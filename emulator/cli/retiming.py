@@ -11,6 +11,7 @@ from rich.table import Table
 
 from emulator.cli import options
 from emulator.cli.kinds import reading
+from emulator.cli.printing import JsonOption, print_document
 
 if TYPE_CHECKING:
     from emulator.observe.run import Run
@@ -32,6 +33,7 @@ def retime(
     threads: options.ThreadsOption = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace a run folder.")] = False,
     changes: options.SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Time and price a recorded run on another chip; spikes and state stay what they are."""
     from emulator.cli.progress import progress_bar
@@ -48,7 +50,14 @@ def retime(
         after = before.retimed(described, timing, threads, progress)  # type: ignore[arg-type]  # checked above
     if output is not None:
         after.save(output, force=force)
-    _print(before, after)
+    if as_json:
+        from emulator.observe.report import figures
+
+        written = {} if output is None else {"written": {"path": str(output)}}
+        runs = {"recorded": figures(before), "retimed": figures(after)}
+        print_document("retime", runs | written)
+    else:
+        _print(before, after)
 
 
 def _print(before: Run, after: Run) -> None:
