@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,7 +41,8 @@ def only_document(wanted: bool) -> Iterator[None]:
             yield
             return
         try:
-            os.dup2(ERRORS, OUTPUT)
+            with suppress(OSError):
+                os.dup2(ERRORS, OUTPUT)
             yield
         finally:
             os.dup2(kept, OUTPUT)
