@@ -12,7 +12,15 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
-from emulator.cli.completing import COMPLETING, InstallOption, ShowOption, knows_shells, with_shell
+from emulator.cli.completing import (
+    COMPLETING,
+    InstallOption,
+    ShowOption,
+    asks_for_completion,
+    complete,
+    knows_shells,
+)
+from emulator.cli.groups import QuickGroup
 from emulator.errors import EmulatorError
 
 COMMANDS = {
@@ -45,11 +53,11 @@ COMMANDS = {
     ),
     "asm": (
         "microcode",
-        "Check neuron programs and list them: encoding, memory, and the shortest and longest way in cycles.",
+        "Check neuron programs, with --chip against its limits, and list them: encoding, memory, ways in cycles.",
     ),
     "disasm": (
         "microcode",
-        "Print the neuron programs in a compiled program, as text that `asm` reads.",
+        "Print the neuron programs in a compiled program, as text that `asm` reads; --chip holds them to its limits.",
     ),
     "step": (
         "microcode",
@@ -82,7 +90,7 @@ def all_commands() -> Iterator[tuple[str, Any]]:
             yield name, command
 
 
-class Commands(TyperGroup):
+class Commands(QuickGroup):
     """The commands by name and help; the one that is typed is imported."""
 
     def __init__(self, **attributes: Any) -> None:
@@ -121,8 +129,8 @@ def _emulator(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show version.")
     ] = False,
-    install_completion: InstallOption = None,
-    show_completion: ShowOption = None,
+    install_completion: InstallOption = False,
+    show_completion: ShowOption = False,
 ) -> None:
     """Run spiking networks on described neuromorphic chips: bit-exact spikes, cycles and energy."""
 
@@ -130,10 +138,8 @@ def _emulator(
 def run_command(arguments: Sequence[str] | None) -> int:
     """Run one command and return the exit status; what else comes out of here is a mistake in this program."""
     given = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
-    if COMPLETING in os.environ:  # a shell asks
-        knows_shells()
     try:
-        status = app(with_shell(given), prog_name="emulator", standalone_mode=False)
+        status = _status_of(given)
         sys.stdout.flush()
     except EmulatorError as error:
         return _fail(str(error))
@@ -143,10 +149,6 @@ def run_command(arguments: Sequence[str] | None) -> int:
     except OSError as error:
         _forget_output()
         return _fail(f"{error.filename or 'the output'}: {error.strerror or error}")
-    except SystemExit as end:  # typer's word to a shell
-        return int(end.code or 0)
-    except typer.Abort:
-        raise KeyboardInterrupt from None
     except Exception as error:
         message = getattr(error, "format_message", None)  # typer's own: a mistake in the arguments
         if message is None:
@@ -154,6 +156,22 @@ def run_command(arguments: Sequence[str] | None) -> int:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "emulator"
         return _fail(f"{message().rstrip('.') or 'a command is needed'} (see {command} --help)")
+    return status
+
+
+def _status_of(given: list[str]) -> int:
+    """Let typer run a command; or do what is for shells."""
+    if asks_for_completion(given):
+        complete(given)
+        return 0
+    if COMPLETING in os.environ:  # a shell asks
+        knows_shells()
+    try:
+        status = app(given, prog_name="emulator", standalone_mode=False)
+    except SystemExit as end:  # typer's word to a shell
+        return int(end.code or 0)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     if status == 130:  # typer's word for Ctrl-C outside of a run
         raise KeyboardInterrupt
     return 2 if status else 0

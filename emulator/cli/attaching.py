@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from emulator.errors import RunError
-from emulator.network.managed import PHASES
 
 KEYS = ("core", "phase", "elf", "every", "first", "when")
 NUMBERS = ("core", "every", "first")
@@ -20,6 +19,8 @@ def attached(texts: Iterable[str] | None) -> list[dict[str, Any]]:
     RunError
         With every mistake.
     """
+    from emulator.network.managed import PHASES
+
     programs, mistakes = [], list[str]()
     for text in texts or ():
         wrong, given = list[str](), dict[str, Any]()

@@ -11,7 +11,7 @@ from emulator.errors import RunError
 SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 COMPLETING = "_EMULATOR_COMPLETE"
 """Variable by which a shell asks for completions, as its script from typer sets it."""
-FLAGS = ("--install-completion", "--show-completion")
+INSTALL, SHOW = "--install-completion", "--show-completion"
 
 
 def chip_names(incomplete: str) -> list[str]:
@@ -35,9 +35,34 @@ def knows_shells() -> None:
     completion_init()
 
 
-def with_shell(arguments: list[str]) -> list[str]:
-    """Add the shell that is in use where an option of completion names none."""
-    return [*arguments, _current_shell()] if arguments[-1:] in ([f] for f in FLAGS) else arguments
+def complete(arguments: list[str]) -> None:
+    """Do what one of the options is for: `--show-completion` or `--install-completion`, perhaps with a shell.
+
+    typer would read a shell's name with pydantic, and import that for every command.
+
+    Raises
+    ------
+    RunError
+        When there is no such shell.
+    """
+    from typer._completion_shared import get_completion_script, install
+
+    option, _, shell = arguments[0].partition("=")
+    shell = shell or (arguments[1] if len(arguments) > 1 else _current_shell())
+    if shell not in SHELLS:
+        read = f"'{shell}'" if shell else "a shell that cannot be told"
+        raise RunError(f"{option}: {read}; give one of: {', '.join(SHELLS)}")
+    if option == SHOW:
+        script = get_completion_script(prog_name="emulator", complete_var=COMPLETING, shell=shell)
+        typer.echo(script)
+    else:
+        name, path = install(shell, "emulator", COMPLETING)
+        typer.echo(f"completion for {name} is in {path}; new shells have it")
+
+
+def asks_for_completion(arguments: list[str]) -> bool:
+    """Return whether a command line is one of the two options."""
+    return arguments[0].partition("=")[0] in (INSTALL, SHOW)
 
 
 def _current_shell() -> str:
@@ -49,48 +74,11 @@ def _current_shell() -> str:
         return Path(os.environ.get("SHELL", "")).name
 
 
-def _checked(option: str, shell: str) -> str:
-    if shell not in SHELLS:
-        read = f"'{shell}'" if shell else "a shell that cannot be told"
-        raise RunError(f"{option}: {read}; give one of: {', '.join(SHELLS)}")
-    return shell
-
-
-def _install(shell: str | None) -> None:
-    if shell is None:
-        return
-    from typer._completion_shared import install
-
-    name, path = install(_checked(FLAGS[0], shell), "emulator", COMPLETING)
-    typer.echo(f"completion for {name} is in {path}; new shells have it")
-    raise typer.Exit
-
-
-def _show(shell: str | None) -> None:
-    if shell is None:
-        return
-    from typer._completion_shared import get_completion_script
-
-    script = get_completion_script(
-        prog_name="emulator",
-        complete_var=COMPLETING,
-        shell=_checked(FLAGS[1], shell),
-    )
-    typer.echo(script)
-    raise typer.Exit
-
-
 InstallOption = Annotated[
-    str | None,
+    bool,
     typer.Option(
-        FLAGS[0], metavar="SHELL", callback=_install, is_eager=True,
-        help="Let bash, zsh or fish complete commands, options, chips and models; by default the shell in use.",
+        INSTALL, help="[SHELL] Let bash, zsh or fish complete commands, options, chips and models."
     ),
-]  # fmt: skip
-ShowOption = Annotated[
-    str | None,
-    typer.Option(
-        FLAGS[1], metavar="SHELL", callback=_show, is_eager=True,
-        help="Print the shell script that does so.",
-    ),
-]  # fmt: skip
+]
+ShowOption = Annotated[bool, typer.Option(SHOW, help="[SHELL] Print the script that does so.")]
+"""Both for the help: `complete` does what they say."""

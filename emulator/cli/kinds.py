@@ -99,7 +99,7 @@ def reading(path: str | Path, *wanted: str) -> Iterator[None]:
     path : str or Path
         The file.
     *wanted : str
-        The kinds, of `KINDS`, that the block reads.
+        The kinds, of `KINDS`, that the block reads, or has words of its own for.
     """
     try:
         yield
@@ -119,7 +119,7 @@ def expect(path: str | Path, *wanted: str) -> None:
     found = kind_of(path)
     if found is not None and found not in wanted:
         what, who = KINDS[found]
-        needed = " or ".join(dict.fromkeys(KINDS[kind][0] for kind in wanted))
+        needed = " or ".join(KINDS[kind][0] for kind in wanted if kind != "folder")
         raise RunError(
             f"{path}: this is {what}, where {needed} is needed" + (f"; {who}" if who else "")
         )

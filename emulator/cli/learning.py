@@ -20,6 +20,7 @@ from emulator.cli.compiling import (
     save_program,
     written,
 )
+from emulator.cli.groups import QuickGroup
 from emulator.cli.kinds import reading
 from emulator.cli.networks import load_program
 from emulator.cli.printing import JsonOption, print_document, warn
@@ -38,6 +39,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     learn = typer.Typer(
         name="learn",
+        cls=QuickGroup,
         help="Learning: rules as micro-instructions, and programs that have learned.",
         epilog="Example: emulator learn show 'dw = 2^-2*x1*y0 - 2^-2*y1*x0' --epoch 4",
     )

@@ -60,7 +60,7 @@ def models(
         table.add_column(name, justify=justify, no_wrap=name in columns[:-1])  # type: ignore[arg-type]
     for line in lines:
         ways = [line[way]["instructions"] for way in ("shortest", "longest")]
-        fits = ["; ".join(line["exceeds"]) or "fits"] if described else []
+        fits = ["no" if line["exceeds"] else "fits"] if described else []
         table.add_row(
             line["name"],
             f"{ways[0]} to {ways[1]}",
@@ -70,6 +70,9 @@ def models(
             *fits,
         )
     Console().print(table)
+    for line in lines:
+        for what in line.get("exceeds", ()):
+            typer.echo(f"{line['name']}: {what}")
 
 
 def asm(

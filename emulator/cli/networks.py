@@ -72,7 +72,10 @@ def _load(source: Source, chip: Chip, seed: int) -> Loaded:
 
     suffix = source.path.suffix.lower()
     _refuse_what_does_not_apply(source, suffix)
-    file = None
+    file = placement = None
+    if source.mapping is not None:
+        with reading(source.mapping, "mapping"):
+            placement = Placement.load(source.mapping)
     if suffix == ".py":
         from emulator.importers.python_file import PythonFile
 
@@ -91,10 +94,6 @@ def _load(source: Source, chip: Chip, seed: int) -> Loaded:
         network = load_nir(source.path, source.dt_seconds)
     else:
         return Loaded(Program.load(source.path))
-    placement = None
-    if source.mapping is not None:
-        with reading(source.mapping, "mapping"):
-            placement = Placement.load(source.mapping)
     program = compile_network(
         network, chip, placement, neurons_per_core=source.neurons_per_core, seed=seed
     )

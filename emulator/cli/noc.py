@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emulator.cli import options
+from emulator.cli.groups import QuickGroup
 from emulator.cli.kinds import reading
 from emulator.cli.printing import JsonOption, print_document
 from emulator.errors import RunError
@@ -40,6 +41,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     noc = typer.Typer(
         name="noc",
+        cls=QuickGroup,
         help="Study the mesh of a chip on its own: packets of a trace, or synthetic traffic.",
         epilog="Example: emulator noc sweep --chip noc_s --traffic uniform",
     )

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,8 @@ import typer
 if TYPE_CHECKING:
     from emulator.observe.run import Run
 
+OUTPUT, ERRORS = 1, 2
+"""What other programs write to, whatever `sys.stdout` is here."""
 JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document, and nothing else (docs/commands.md)."),
@@ -32,20 +34,19 @@ def only_document(wanted: bool) -> Iterator[None]:
         yield
         return
     sys.stdout.flush()
-    try:
-        kept, output = os.dup(sys.stdout.fileno()), sys.stdout.fileno()
-        os.dup2(sys.stderr.fileno(), output)
-    except (OSError, ValueError):  # they are no files, as in tests
-        with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr):
+        try:
+            kept = os.dup(OUTPUT)
+        except OSError:  # it is closed
             yield
-        return
-    try:
-        with redirect_stdout(sys.stderr):
+            return
+        try:
+            with suppress(OSError):
+                os.dup2(ERRORS, OUTPUT)
             yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, output)
-        os.close(kept)
+        finally:
+            os.dup2(kept, OUTPUT)
+            os.close(kept)
 
 
 def print_document(command: str, content: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from emulator.cli import options
 from emulator.cli.kinds import reading
-from emulator.cli.printing import JsonOption, VerboseOption
+from emulator.cli.printing import JsonOption, VerboseOption, print_document
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command(name="retime", epilog=epilog)(retime)
 
 
-def retime(  # noqa: PLR0913, PLR0917  # each is an option of the command
+def retime(  # each is an option of the command
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that a run was saved in.")],
     chip: options.ChipOption,
     output: Annotated[
@@ -60,6 +60,6 @@ def retime(  # noqa: PLR0913, PLR0917  # each is an option of the command
     figures = retime_figures(before, after)
     if as_json:
         written = {} if output is None else {"written": {"path": str(output)}}
-        print_figures(figures | written)
+        print_document("retime", figures | written)
     else:
         print_retimed(figures, verbose=verbose)

@@ -146,6 +146,8 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
         raise RunError(f"{', '.join(missing)} must be given (or --resume RUN alone)")
     options.timing_mode(timing)
     programs = attached(management)
+    for program in programs:
+        expect(program["run"], "elf")
     from emulator.emulator import Emulator
     from emulator.observe.folder import check_target
 
@@ -160,7 +162,6 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
         _warn_of_silence(loaded, inputs)
         emulator = Emulator(described, loaded.program, threads=threads)
         for program in programs:
-            expect(program["run"], "elf")
             emulator.manage(**program)
         with _folder(output, network) as folder, _progress(n_steps) as progress:
             result = emulator.run(

@@ -264,6 +264,58 @@ def test_a_nir_file_runs_with_dt(here, done, refused):
     assert "assumption: " in text
 
 
+# what it rests on
+
+ASSUMING = (
+    NETWORK.replace(
+        "    return net\n",
+        "    net.assumptions += [f'it is number {k} of them' for k in range(n)]\n    return net\n",
+        1,
+    )
+    .replace("weight=120)", "weight=120, n=7)")
+    .replace("def inputs", "def other")
+)
+
+
+@pytest.mark.parametrize("command", ["compile", "run"])
+def test_assumptions_stand_behind_the_result_and_are_few(here, cli, command):
+    (here / "many.py").write_text(ASSUMING)
+    line = f"{command} many.py --chip tiny"
+    _, out, _ = cli(line)
+    lines = out.splitlines()
+    first = lines.index("assumption: it is number 0 of them")
+    assert lines[first:-1] == [
+        *(f"assumption: it is number {k} of them" for k in range(4)), "3 more with --verbose"
+    ]  # fmt: skip
+    assert "in->cells" in "".join(lines[:first]) or "energy" in "".join(lines[:first])
+    assert lines[-1].startswith(("written to ", "saved in "))
+    _, out, _ = cli(f"{line} --verbose")
+    assert out.splitlines()[-8:-1] == [f"assumption: it is number {k} of them" for k in range(7)]
+    _, out, _ = cli(f"{line} --param n=5")
+    assert out.splitlines()[-6:-1] == [f"assumption: it is number {k} of them" for k in range(5)]
+    _, out, _ = cli(f"{line} --param n=0")
+    assert "assumption" not in out
+
+
+def test_warnings_stand_before_the_result_on_the_standard_error(here):
+    clipping = NETWORK.replace("weights=np.eye(size, dtype=int) * weight", "weights=np.full((size, size), -256), sign_mode='mixed', weight_exp=7")  # fmt: skip
+    (here / "warned.py").write_text(clipping.replace("def inputs", "def other"))
+    both = "--chip tiny --set arithmetic.weight_policy=brian 2>&1"
+    for command in ("compile", "run"):
+        lines = shell(f"emulator {command} warned.py {both}", cwd=here).stdout.splitlines()
+        assert lines[0].startswith("emulator: warning: projection 'in->cells': 64 weights act as")
+        assert not any("warning" in line for line in lines[2:])
+    assert lines[1] == "emulator: warning: no spikes were given for input: in"
+
+
+def test_odd_names_are_printed_as_they_are(here, done, cli):
+    """Square brackets are no markup."""
+    (here / "[bold]odd.yaml").write_text((ROOT / "chipconfigs" / "tiny.yaml").read_text())
+    assert "[bold]odd.yaml: valid" in done("check [bold]odd.yaml")
+    (here / "[red].csv").write_text("cycle,src,dst,size\n0,0,63,1\n")
+    assert "[red].csv on noc_s: 1 packets" in done("noc replay [red].csv --chip noc_s -o a.npz")
+
+
 # mistakes of the user
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from emulator import Network, compile_network, load_chip
 from emulator.cli import main
-from emulator.microcode import shipped_models
+from emulator.errors import EmulatorError
+from emulator.microcode import load_model, shipped_models
 from emulator.microcode.reference import reference_page
 from tests.conftest import ROOT
 
@@ -65,6 +66,62 @@ def test_every_mistake_of_every_file_is_named(capsys, tmp_path, monkeypatch):
         "no neuron model 'nothing'; there are",
     ]
     assert "give --chip too" in refused(capsys, "asm lif --set mesh.width=2")
+
+
+def test_programs_are_held_to_the_limits_of_a_chip(capsys, program, tmp_path):
+    small = "--chip loihi2 --set microcode.instructions=4 --set microcode.state_bytes=7"
+    expected = [
+        "emulator: if: 9 instructions; chip 'loihi2' allows 4",
+        "emulator: if: 12 bytes of state and parameters; chip 'loihi2' allows 7",
+    ]
+    assert main(f"asm if {small}".split()) == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.splitlines()) == ("", expected)
+    done(
+        capsys, "asm if --chip loihi2 --set microcode.instructions=9 --set microcode.state_bytes=12"
+    )
+    assert refused(capsys, f"disasm {program} --model if {small}").splitlines() == [
+        line.replace("if: ", f"{program}: 'if': ") for line in expected
+    ]
+    done(capsys, f"disasm {program} --chip loihi2")
+    listed = done(capsys, f"models {small}").splitlines()
+    for line in expected:
+        assert line.removeprefix("emulator: ") in listed
+    assert " fits " in done(capsys, "models --chip loihi2")
+    assert "give --chip too" in refused(capsys, "models --set mesh.width=2")
+    assert "give --chip too" in refused(capsys, f"disasm {program} --set mesh.width=2")
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        ("sigma_delta", "--set microcode.payload_bits=15", "16 bits of payload; chip 'loihi2' allows 15"),
+        (
+            "sigma_delta",
+            "--set mesh.multicast=tree",
+            "header and payload take 48 bits; mesh.multicast 'tree' copies packets of one flit, 32 bits",
+        ),
+        ("if", "--set microcode.instructions=0", "chip 'loihi2' runs no microcode (microcode.instructions is 0)"),
+    ],
+)  # fmt: skip
+def test_other_limits_of_a_chip(capsys, model, options, message):
+    line = f"asm {model} --chip loihi2 {options}"
+    assert refused(capsys, line) == f"emulator: {model}: {message}\n"
+
+
+@pytest.mark.parametrize("model", shipped_models())
+@pytest.mark.parametrize("chip", ["tiny", "loihi2", "noc_s"])
+def test_what_is_legal_on_a_chip_compiles_for_it(capsys, model, chip):
+    """`asm` and the compiler say the same."""
+    net = Network("one")
+    required = {w.name: w.low for w in load_model(model).parameters if w.default is None}
+    net.population("cell", 1, model=f"microcode:{model}", **required)
+    status = main(f"asm {model} --chip {chip}".split())
+    if status == 0:
+        assert compile_network(net, load_chip(chip)).n_compartments == 1
+    else:
+        with pytest.raises(EmulatorError, match=r"microcode|allows"):
+            compile_network(net, load_chip(chip))
 
 
 def test_what_is_disassembled_can_be_assembled(capsys, program, tmp_path):
