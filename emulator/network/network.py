@@ -4,6 +4,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from emulator.arguments import flag, is_number, is_whole, shown
@@ -316,6 +317,8 @@ class Network:
             pre, post, values, delays = synapses(
                 source.size, target.size, weights, delay, zeros=learning is not None
             )
+            if not len(values):  # no weights are of neither kind: they are what the target wants
+                values = np.empty(0, np.float64 if target.is_real else np.int16)
             mistakes = connection_mistakes(
                 self.populations,
                 self.projections,
