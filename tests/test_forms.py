@@ -12,6 +12,7 @@ from scipy import sparse
 from emulator import Emulator, Mapping, Network, Rule, Trace, compile_network, load_chip
 from emulator.errors import ProgramError
 from emulator.program import Program
+from emulator.program.container import digest
 from emulator.world import Places, Weighted
 
 CHIP = load_chip("loihi2")
@@ -107,7 +108,16 @@ def projected(weights, delay, shape, *, real, learning=None):
     given_ = iter(weights) if isinstance(weights, Refilled) else weights
     net.connect(source, cells, weights=given_, delay=delay, learning=learning)
     spoil([weights, delay, *buffers])
-    return compile_network(net, CHIP).sha256
+    return digest_of(compile_network(net, CHIP))
+
+
+def digest_of(program):
+    """Return a digest of a program without its mean error, whose last bit depends on the order of its terms."""
+    manifest = deepcopy(program.manifest)
+    for projection in manifest["projections"]:
+        if projection["quantisation"] is not None:
+            projection["quantisation"].pop("rms_error", None)
+    return digest(manifest, program.tensors())
 
 
 @given(matrices(), st.sampled_from([*DTYPES, *REAL_DTYPES]), st.data())
