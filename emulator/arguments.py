@@ -132,8 +132,10 @@ def as_array(value: Any) -> NDArray[Any]:
             f"({type(error).__name__}{': ' * bool(said)}{said})"
         ) from None
     if array is None:
-        entries = "a masked entry" if n_masked == 1 else f"{n_masked} masked entries"
-        raise NoArrayError(f"{entries}; x.filled(...) says what stands there")
+        entries, them = (
+            ("a masked entry", "it") if n_masked == 1 else (f"{n_masked} masked entries", "them")
+        )
+        raise NoArrayError(f"{entries} (x.filled(...) gives {them} a value)")
     return array
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from emulator.arguments import flag, is_number, is_whole, shown
@@ -69,10 +70,19 @@ class Network:
 
         Parameters
         ----------
+        name : str
+            Unique in the network.
+        size : int
+            Number of neurons.
         payload_bits : int
             Bits, one of them for the sign, of the payload that each spike carries; 0: none.
-        core : int, optional
+        core : int or "host", optional
             The management core that sends its spikes; otherwise they are given to a run, or sent by the host.
+
+        Raises
+        ------
+        NetworkError
+            When there can be no such input.
         """
         name = checked_name("population", name)
         if not is_whole(payload_bits) or payload_bits not in (0, *range(2, 33)):
@@ -175,7 +185,7 @@ class Network:
             Unique in the network.
         size : int
             Number of neurons.
-        model : str
+        model : str or Path
             "lif"; "microcode:lif", the same in microcode; another model of the library (`emulator models` lists
             them); or the path of a file *.nasm.
         neurons_per_core : int, optional
@@ -184,8 +194,8 @@ class Network:
             True: begin on the core where the previous population ended. False: begin on a new core, which none
             shares that does not say True. None: small populations share a core (`docs/networks.md`), others begin on
             a new one, and where a chip has too few cores for that, all are packed as they must be.
-        **parameters : scalar or array (size,)
-            Registers: `du`, `dv`, `vth_mant`, `bias_mant`, `bias_exp`, `refractory`, `u_init`, `v_init`,
+        **parameters : number or array (size,)
+            Copied. Registers: `du`, `dv`, `vth_mant`, `bias_mant`, `bias_exp`, `refractory`, `u_init`, `v_init`,
             `refractory_init`; or real units: `tau_syn_ms`, `tau_mem_ms`, `threshold`, `bias`, `refractory_ms`,
             `u_start`, `v_start`. A threshold is required; the others default to no memory of u (du = 4095), no leak,
             no bias, refractory 1, and zero. Of microcode other than "microcode:lif": its parameters, and its state
@@ -283,18 +293,24 @@ class Network:
         learning: Rule | None = None,
         name: str | None = None,
     ) -> Projection:
-        """Add synapses.
+        """Add synapses; what is given is copied.
 
         Parameters
         ----------
-        weights : array (post, pre), scipy.sparse (post, pre), (pre, post, weight) arrays, or an iterator of these
-            An iterator gives tuples of three arrays, or of four with the delays, so that a large projection need
-            not be in memory twice. Integers are mantissas (1 = 64 units of u at weight_exp 0); floats are real
-            values in the unit of the target's threshold. Zeros of a matrix are no synapse.
+        weights : array (post, pre), scipy.sparse (post, pre), tuple (pre, post, weight), or an iterator of tuples
+            Decided by type alone. A tuple of three arrays or lists is (pre, post, weight), vectors with one entry for
+            each synapse. An iterator gives such tuples, or tuples of four with the delays, so that a large projection
+            need not be in memory twice. Everything else is a matrix (post, pre): an array, a list of rows, a sparse
+            matrix, a pandas frame without its labels. Three tuples may be both and are refused.
+            Integers are mantissas (1 = 64 units of u at weight_exp 0); floats are real values in the unit of the
+            target's threshold. Zeros of a matrix are no synapse; a repeated pair (pre, post) is two synapses.
         weight_exp : int, optional
             Exponent of all weights, for mantissas only; 0 unless given.
-        delay : int, or array of the same form as the weights
-            Steps beyond the one that every spike takes.
+        delay : int, array or scipy.sparse
+            Steps beyond the one that every spike takes, whole numbers. One number is for all. Beside a matrix of
+            weights: a matrix (post, pre), of which an axis of length 1 is spread, or a sparse one, where no entry is 0
+            and the entries of a repeated pair belong to its synapses in the order of both. Beside (pre, post, weight):
+            a vector (n,). With an iterator: the fourth part of its tuples.
         sign_mode : {"mixed", "exc", "inh"}
             Which signs the weights may have: mantissas -256..254 (even; -256..255 where they learn), 0..255, -255..0.
         weight_bits : int
@@ -302,6 +318,9 @@ class Network:
         learning : Rule, optional
             How the weights change while the network runs. Zeros of a matrix are synapses then, and the target may be
             an input: its spikes are those of the target, and the weights act on nothing.
+        name : str, optional
+            Any text on one line, unique in the network; by default "source->target", with "#2" and so on where that is
+            taken.
 
         Returns
         -------
@@ -320,6 +339,8 @@ class Network:
             pre, post, values, delays = synapses(
                 source.size, target.size, weights, delay, zeros=learning is not None
             )
+            if not len(values):  # no weights are of neither kind: they are what the target wants
+                values = np.empty(0, np.float64 if target.is_real else np.int16)
             mistakes = connection_mistakes(
                 self.populations,
                 self.projections,

@@ -73,9 +73,11 @@ class Synapses:
 
     def conflict(self, values: NDArray[np.int32], what: str) -> str:
         """Say why delays or tags are no matrix: a pair of neurons has several synapses that differ; or nothing."""
+        if what == "weights":
+            return ""
         again, first = self.repeats
         differ = np.flatnonzero(values[again] != values[first])
-        if what == "weights" or not len(differ):
+        if not len(differ):
             return ""
         k = int(again[differ[0]])
         return (

@@ -197,3 +197,54 @@ def test_runs_of_one_population_on_a_core_share_their_rows():
             "core 0: b[0:4], b[8:16], b[4:8] does not fit: synapse memory: 256 bits needed, "
             "255 on a core of chip 'tiny'"
         )
+
+
+NO_SEGMENT = "it must be (population, start, stop, core): a name and three whole numbers"
+
+
+@pytest.mark.parametrize(
+    ("segments", "message"),
+    [
+        ([("c", 0, 10.0, 0)], f"segment 0: stop is 10.0; {NO_SEGMENT}"),
+        ([("c", 0, 10, 0), ("c", 0, 10, True)], f"segment 1: core is True; {NO_SEGMENT}"),
+        ([("c", "0", None, 0)], f"segment 0: start is '0'; {NO_SEGMENT}\nmapping: segment 0: stop is None; {NO_SEGMENT}"),
+        ([(3, 0, 10, 0)], f"segment 0: population is 3; {NO_SEGMENT}"),
+        ([("c", 0, 10)], f"segment 0 is ('c', 0, 10); {NO_SEGMENT}"),
+        (["c[0:10] 0"], f"segment 0 is 'c[0:10] 0'; {NO_SEGMENT}"),
+        ([("c", 0, 10**5000, 0)], f"segment 0: stop is a int; {NO_SEGMENT}"),
+        (
+            "a.map",
+            "segments are 'a.map'; they must be a list of (population, start, stop, core), and Mapping.load reads a file",
+        ),
+        (None, "segments are None; they must be a list of (population, start, stop, core)"),
+        ({1}, "segments are {1}; they must be a list of (population, start, stop, core)"),
+    ],
+)  # fmt: skip
+def test_what_is_no_segment_is_named(segments, message):
+    with pytest.raises(NetworkError) as error:
+        Mapping(segments)
+    assert str(error.value) == f"mapping: {message}"
+
+
+def test_what_is_appended_to_a_mapping_is_checked():
+    mapping = Mapping(GOOD)
+    mapping.segments.append(("hidden", 0, 1.5, 0))
+    with pytest.raises(NetworkError) as error:
+        compile_network(build(), CHIP, mapping)
+    assert str(error.value) == f"mapping: segment 3: stop is 1.5; {NO_SEGMENT}"
+
+
+@pytest.mark.parametrize("path", [3, None, "a\0b", ""])
+def test_a_path_of_a_mapping_is_a_path(path):
+    for call in (Mapping.load, Mapping(GOOD).save):
+        with pytest.raises(NetworkError) as error:
+            call(path)
+        assert str(error.value) == f"mapping: path is {path!r}; it must be a path"
+
+
+def test_a_mapping_that_cannot_be_written(tmp_path):
+    with pytest.raises(NetworkError) as error:
+        Mapping(GOOD).save(tmp_path)
+    assert (
+        str(error.value) == f"{tmp_path}: the mapping cannot be written: it is not a regular file"
+    )
