@@ -15,7 +15,7 @@ from emulator.cli import options
 from emulator.cli.networks import chip_of
 from emulator.emulator import Emulator
 from emulator.errors import EmulatorError, MicrocodeError, RunError
-from emulator.inputs import read_inputs, read_rewards
+from emulator.inputs import as_tables, read_inputs, read_rewards
 from emulator.microcode import disassemble, listing, load_model, shipped_models
 from emulator.program import Program
 from emulator.stepping import NeuronStep
@@ -118,7 +118,7 @@ def step(
     loaded = Program.load(program)
     n_steps = skip + steps
     given = {} if input_file is None else read_inputs(input_file)
-    inputs = {name: spikes[spikes[:, 0] < n_steps] for name, spikes in given.items()}
+    inputs = as_tables({name: rows[rows[:, 0] < n_steps] for name, rows in given.items()})
     rewards = None if input_file is None else read_rewards(input_file, n_steps) or None
     emulator = Emulator(chip_of(loaded, chip), loaded)
     console = Console()

@@ -16,7 +16,7 @@ from emulator.cli.networks import Loaded, Source, depth_steps, load
 from emulator.cli.progress import progress_bar
 from emulator.emulator import Emulator, resume_run
 from emulator.errors import RunError
-from emulator.inputs import read_inputs, read_rewards
+from emulator.inputs import as_tables, read_inputs, read_rewards
 from emulator.observe.checkpoint import read_plan
 from emulator.observe.folder import check_target, check_unfinished
 from emulator.observe.render import print_summary
@@ -206,7 +206,7 @@ def _what_to_run(
         name: np.append(values, np.zeros(max(0, steps - len(values)), np.int64))
         for name, values in rewards.items()
     }
-    return steps, inputs, padded or None
+    return steps, as_tables(inputs), padded or None
 
 
 def _warn_of_silence(loaded: Loaded, inputs: Mapping[str, Any] | None) -> None:
