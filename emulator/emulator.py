@@ -89,11 +89,35 @@ class Emulator:
         self.program = program
         self.threads = threads
         self._programs = list(program.managed)
+        self._kept: dict[str, NDArray[Any]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return chip, program and state: a copy, in another process too, goes on from where this one stands.
+
+        Raises
+        ------
+        RunError
+            When management programs may have run, which keep state of their own.
+        """
+        state = self._kept
+        if "_engine" in vars(self):
+            if self._engine.is_managed:
+                raise RunError(
+                    "an emulator with management programs is copied before its first run: they keep state of their "
+                    "own, which no copy can hold"
+                )
+            state = self._engine.snapshot()
+        own = ("chip", "program", "threads", "_programs")
+        return {name: vars(self)[name] for name in own} | {"_kept": state}
 
     @cached_property
     def _engine(self) -> Engine:
         is_managed = bool(self._programs or self.program.manifest["channels"])
-        return Engine(self.program, self.chip, self.threads, is_managed=is_managed)
+        engine = Engine(self.program, self.chip, self.threads, is_managed=is_managed)
+        if self._kept is not None:
+            engine.restore(self._kept)
+            self._kept = None
+        return engine
 
     @cached_property
     def _probes(self) -> Probes:

@@ -5,7 +5,7 @@ and recordings. Parts are put together in memory (`Collector`) or written as the
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -138,6 +138,10 @@ class HeldRecords:
     spike_payload: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     managed: Managed = field(default_factory=Managed)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs."""
+        return {own.name: getattr(self, own.name) for own in fields(self)}
+
     @cached_property
     def spikes_per_source(self) -> NDArray[np.int64]:
         """How often each source fired, (n_sources,)."""
@@ -155,6 +159,10 @@ class OnePart:
 
     def __init__(self, program: Program, part: Part, learned: Learned) -> None:
         self._n_sources, self._part, self.learned = program.n_sources, part, learned
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs."""
+        return {name: vars(self)[name] for name in ("_n_sources", "_part", "learned")}
 
     @cached_property
     def spike_step(self) -> NDArray[np.uint32]:
