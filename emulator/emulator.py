@@ -97,11 +97,35 @@ class Emulator:
         self.program = program
         self.threads = threads
         self._programs = list(program.managed)
+        self._kept: dict[str, NDArray[Any]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return chip, program and state: a copy, in another process too, goes on from where this one stands.
+
+        Raises
+        ------
+        RunError
+            When management programs may have run, which keep state of their own.
+        """
+        state = self._kept
+        if "_engine" in vars(self):
+            if self._engine.is_managed:
+                raise RunError(
+                    "an emulator with management programs is copied before its first run: they keep state of their "
+                    "own, which no copy can hold"
+                )
+            state = self._engine.snapshot()
+        own = ("chip", "program", "threads", "_programs")
+        return {name: vars(self)[name] for name in own} | {"_kept": state}
 
     @cached_property
     def _engine(self) -> Engine:
         is_managed = bool(self._programs or self.program.manifest["channels"])
-        return Engine(self.program, self.chip, self.threads, is_managed=is_managed)
+        engine = Engine(self.program, self.chip, self.threads, is_managed=is_managed)
+        if self._kept is not None:
+            engine.restore(self._kept)
+            self._kept = None
+        return engine
 
     @cached_property
     def _probes(self) -> Probes:
@@ -218,7 +242,7 @@ class Emulator:
         population: str,
         neuron: int,
         steps: int,
-        inputs: Mapping[str, ArrayLike] | None = None,
+        inputs: Mapping[str, Any] | None = None,
         *,
         seed: int = 0,
         rewards: Mapping[str, ArrayLike] | None = None,
@@ -240,7 +264,7 @@ class Emulator:
     def run(  # noqa: PLR0913  # each is an option of a run
         self,
         steps: int,
-        inputs: Mapping[str, ArrayLike] | None = None,
+        inputs: Mapping[str, Any] | None = None,
         *,
         timing: TimingMode = "cycle",
         seed: int = 0,
@@ -260,9 +284,19 @@ class Emulator:
         ----------
         steps : int
             Algorithmic time steps.
-        inputs : mapping of input population to array, optional
-            Bool (steps, size), or integer pairs (n_spikes, 2) of step and neuron. Row t is emitted in step t and acts
-            at t + 1 + delay; after the last row nothing comes.
+        inputs : mapping of input population to its spikes, optional
+            A spike of step t acts at t + 1 + delay. What is given is copied. One of these forms:
+
+            * raster: bool (steps, size), a row for each step; after the last nothing comes. Integers of 0 and 1 are
+              read alike, but not for two neurons, and a scipy sparse matrix, whose zeros are no spikes
+            * pairs: integers (n_spikes, 2), step and neuron of each spike, in any order; triples (n_spikes, 3) with the
+              payload for an input that has payloads
+            * table: a mapping, a structured array or a data frame with columns `step`, `neuron` and, where there are
+              any, `payload`
+
+            For two neurons zeros and ones in two columns may be pairs or a raster. They are read as pairs where
+            nobody would make such a raster: where rows are in order, each once, and it is a list, or an array of
+            more than 8 bits that has not one row for each step. Others are refused, unless both are the same spikes.
         timing : {"cycle", "analytic", "off"}
             How long each step takes; never what it computes. "cycle" follows each packet through the mesh, "analytic"
             is a lower bound.

@@ -1,5 +1,6 @@
 """Inputs from a file: an .npz with `<population>_step`, `<population>_neuron`, perhaps `_payload`; and `r0`, `r1`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,16 @@ def read_inputs(path: str | Path) -> dict[str, NDArray[np.int64]]:
             [given[column].astype(np.int64) for column in COLUMNS if column in given], axis=1
         )
         for name, given in columns.items()
+    }
+
+
+def as_tables(
+    inputs: Mapping[str, NDArray[np.int64]],
+) -> dict[str, dict[str, NDArray[np.int64]]]:
+    """Return what `read_inputs` did with the columns named, which nobody can take for a raster."""
+    return {
+        name: dict(zip(COLUMNS, np.transpose(spikes), strict=False))
+        for name, spikes in inputs.items()
     }
 
 

@@ -215,7 +215,7 @@ def step(
 ) -> None:
     """Run a program and show one neuron, instruction by instruction: what each writes, and the flag."""
     from emulator.emulator import Emulator
-    from emulator.inputs import read_inputs, read_rewards
+    from emulator.inputs import as_tables, read_inputs, read_rewards
 
     match = NEURON.fullmatch(neuron)
     if not match:
@@ -225,7 +225,7 @@ def step(
     if input_file is not None:
         with reading(input_file, "inputs"):
             given, rewards = read_inputs(input_file), read_rewards(input_file, n_steps) or None
-        inputs = {name: spikes[spikes[:, 0] < n_steps] for name, spikes in given.items()}
+        inputs = as_tables({name: rows[rows[:, 0] < n_steps] for name, rows in given.items()})
     emulator = Emulator(options.chip_of(loaded, chip), loaded)
     console, documents = Console(), list[dict[str, Any]]()
     shown = emulator.watch(match[1], int(match[2]), n_steps, inputs, seed=seed, rewards=rewards)

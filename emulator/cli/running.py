@@ -244,7 +244,7 @@ def _what_to_run(
     """Return the number of steps, the input spikes and the rewards."""
     import numpy as np
 
-    from emulator.inputs import read_inputs, read_rewards
+    from emulator.inputs import as_tables, read_inputs, read_rewards
 
     if input_file is None:
         n_steps = DEFAULT_STEPS if steps is None else steps
@@ -258,7 +258,7 @@ def _what_to_run(
         name: np.append(values, np.zeros(max(0, steps - len(values)), np.int64))
         for name, values in rewards.items()
     }
-    return steps, inputs, padded or None
+    return steps, as_tables(inputs), padded or None
 
 
 def _steps_of(loaded: Loaded, inputs: Mapping[str, Any], rewards: Mapping[str, Any]) -> int:

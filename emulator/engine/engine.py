@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from emulator.arguments import NoArrayError, as_array, is_one_of, quoted
 from emulator.chip import Chip
-from emulator.engine.inputs import Schedule
+from emulator.engine.inputs import NO_PAYLOADS, Schedule
 from emulator.engine.layout import in_large_pages, large_pages, visited_blocks, visited_rows
 from emulator.engine.loading import joins, microcode
 from emulator.engine.plastic import Plastic
@@ -117,6 +117,7 @@ class Engine:
         }
         self._teams = [[(0, program.n_cores)], self._core_ranges()]
         self._team, self._divided = Team(self.threads), 1
+        self._n_counts = program.n_counts
         self.machine = Machine(
             self.tables,
             self._rules(),
@@ -363,6 +364,11 @@ class Engine:
         return np.empty(max(2 * self.program.n_sources, 1 << 18), np.uint32)
 
     @cached_property
+    def _payload_buffer(self) -> NDArray[np.int32]:
+        """Likewise their payloads, where the program has any."""
+        return np.empty(len(self._spike_buffer) if self.program.is_graded else 0, np.int32)
+
+    @cached_property
     def fan_out(self) -> NDArray[np.uint32]:
         """Synapses of each source, (n_sources,): the synaptic events of a spike."""
         starts, lengths = self.tables["row_start"], self.tables["rows"]["length"]
@@ -382,53 +388,40 @@ class Engine:
         probed: Probed,
         strict: bool,
     ) -> Chunk:
-        start, source, payload, _ = schedule
-        spike_buffer = self._spike_buffer
-        active = np.zeros((n, self.program.n_counts), np.uint32)
-        rewards = schedule.rewards[first : first + n]
-        if not len(rewards):
-            rewards = np.zeros((n if self.plastic is not None else 0, 2), np.int32)
+        machine, spike_buffer, payloads = self.machine, self._spike_buffer, self._payload_buffer
+        start, source, payload, rewards = schedule
+        begin, stop = int(start[first]), int(start[first + n])
+        if n < len(start) - 1:
+            start = start[first : first + n + 1] - begin
+            source, payload = source[begin:stop], payload[begin:stop]
+        if self.plastic is not None:
+            rewards = np.ascontiguousarray(rewards[first : first + n])
+            rewards = rewards if len(rewards) else np.zeros((n, 2), np.int32)
+        active = np.zeros((n, self._n_counts), np.uint32)
         u, v, words = (np.empty((n, len(which)), np.int32) for which in probed)
-        payloads = np.empty(len(spike_buffer) if self.program.is_graded else 0, np.int32)
         spike_start = np.zeros(n + 1, np.int64)
-        self.machine.begin(
-            n,
-            start[first : first + n + 1] - start[first],
-            source[start[first] : start[first + n]],
-            spike_buffer,
-            spike_start,
-            payload[start[first] : start[first + n]],
-            payloads,
-            active,
-            probed.u,
-            u,
-            probed.v,
-            v,
-            probed.words,
-            words,
-            np.ascontiguousarray(rewards),
-            strict,
-        )
+        machine.begin(
+            n, start, source, spike_buffer, spike_start, payload, payloads, active, probed.u, u, probed.v, v,
+            probed.words, words, rewards, strict,
+        )  # fmt: skip
         others = []
         if pool is not None:
-            others = [pool.submit(self.machine.work, k) for k in range(1, self.machine.n_workers)]
-        self.machine.work(0)
+            others = [pool.submit(machine.work, k) for k in range(1, machine.n_workers)]
+        machine.work(0)
         for other in others:
             other.result()
-        self.machine.raise_failure()
-        n = self.machine.steps_done
+        machine.raise_failure()
+        if machine.steps_done < n:
+            n = machine.steps_done
+            spike_start, active, u, v, words = (
+                spike_start[: n + 1], active[:n], u[:n], v[:n], words[:n],
+            )  # fmt: skip
+        n_spikes = int(spike_start[n])
         return Chunk(
-            first_step=first,
-            spike_start=spike_start[: n + 1],
-            spike_source=spike_buffer[: spike_start[n]].copy(),
-            spike_payload=payloads[: spike_start[n]].copy() if len(payloads) else payloads,
-            active=active[:n],
-            u=u[:n],
-            v=v[:n],
-            words=words[:n],
-            n_synaptic_events=self.machine.n_events,
-            n_overflows=self.machine.n_overflows,
-        )
+            first, spike_start, spike_buffer[:n_spikes].copy(),
+            payloads[:n_spikes].copy() if len(payloads) else NO_PAYLOADS,
+            active, u, v, words, machine.n_events, machine.n_overflows,
+        )  # fmt: skip
 
     def _overflow(self, step: int) -> OverflowPolicyError:
         population, first, stop, core, _ = self.program.segments[

@@ -54,11 +54,11 @@ def form_of(given: Input, values: Any) -> Raster | Listed:
         When it has none of the forms, or could have two.
     """
     if type(values) is not np.ndarray or values.dtype.names:  # the most common needs no questions
+        if hasattr(values, "tocoo") and hasattr(values, "nnz"):  # one kind of them is a mapping
+            return _sparse(given, values)
         names = _column_names(values)
         if names is not None:
             return Listed(_table(given, values, names))
-        if hasattr(values, "tocoo") and hasattr(values, "nnz"):
-            return _sparse(given, values)
     array = as_array(f"inputs: '{given.name}'", values)
     if array.size == 0 and array.ndim < 2:
         return NONE

@@ -1,7 +1,7 @@
 """Input spikes, in the forms users give them, as the schedule that the run loop reads."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,9 +30,7 @@ class Schedule(NamedTuple):
     rewards: NDArray[np.int32] = NO_REWARDS  # (n_steps, 2), or empty where there are none
 
 
-def spike_schedule(
-    program: Program, inputs: Mapping[str, ArrayLike] | None, n_steps: int
-) -> Schedule:
+def spike_schedule(program: Program, inputs: Mapping[str, Any] | None, n_steps: int) -> Schedule:
     """Return the input spikes of a run by step and source; they are copies.
 
     Parameters
@@ -127,7 +125,7 @@ def _input(program: Program, name: str, n_steps: int) -> Input:
     return Input(name, population["size"], population["payload"], n_steps)
 
 
-def _part(given: Input, values: ArrayLike, first: int, *, graded: bool) -> Schedule:
+def _part(given: Input, values: Any, first: int, *, graded: bool) -> Schedule:
     """Return the spikes of one population; `first` is the source of its first neuron."""
     form = form_of(given, values)
     if isinstance(form, Listed):

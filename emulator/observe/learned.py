@@ -127,6 +127,12 @@ class Learned:
                     frozen(array)
         self._synapses: dict[str, Synapses] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs: no management functions, nothing that follows from the rest."""
+        return {
+            "program": self.program.bare, "states": self.states, "every": self.every, "_synapses": {},
+        }  # fmt: skip
+
     def synapses_of(self, name: str) -> Synapses:
         """Return the synapses of a projection."""
         if name not in self._synapses:

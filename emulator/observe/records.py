@@ -5,7 +5,7 @@ and recordings. Parts are put together in memory (`Collector`) or written as the
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -154,6 +154,10 @@ class HeldRecords:
             frozen(table)
         freeze_columns(self.recordings)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs."""
+        return {own.name: getattr(self, own.name) for own in fields(self)}
+
     @cached_property
     def spikes_per_source(self) -> NDArray[np.int64]:
         """How often each source fired, (n_sources,)."""
@@ -173,6 +177,10 @@ class OnePart:
         for array in (part.spike_source, part.active, part.spike_payload, *part.managed):
             frozen(array)
         freeze_columns(part.recordings)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs."""
+        return {name: vars(self)[name] for name in ("_n_sources", "_part", "learned")}
 
     @cached_property
     def spike_step(self) -> NDArray[np.uint32]:

@@ -1,7 +1,7 @@
 """Run: what one run of a program on a chip left behind, and everything that follows from it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +37,10 @@ class Spikes(Mapping[str, NDArray[np.int64]]):
         self._program = program
         self._records = records
         self._made: dict[str, NDArray[np.int64]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs."""
+        return {"_program": self._program.bare, "_records": self._records, "_made": {}}
 
     @cached_property
     def _population(self) -> NDArray[np.int32]:
@@ -147,6 +151,14 @@ class Run:
     n_overflows: int = 0
     steps_asked: int | None = None
     wall_seconds: float = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs: records by value, or by the path of their folder.
+
+        Management functions stay behind, as they do when a run is saved.
+        """
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return own | {"program": self.program.bare}
 
     @property
     def spike_step(self) -> NDArray[np.uint32]:

@@ -4,9 +4,10 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,6 +150,11 @@ class StoredRecords:
     active_per_segment: NDArray[np.int64]
     weights_every: int | None = None
     managed: Managed = field(default_factory=Managed)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return where the files are, for another process: nothing that was read from them."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return own | {"folder": self.folder.absolute(), "program": self.program.bare}
 
     @cached_property
     def _spikes(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:

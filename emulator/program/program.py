@@ -1,5 +1,6 @@
 """Program: every table a chip is loaded with, as read-only arrays, and the names that go with them."""
 
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -349,6 +350,29 @@ class Program:
             sha256  # verified, and not to be worked out from half a gigabyte again
         )
         return program
+
+    @cached_property
+    def bare(self) -> "Program":
+        """The program without management functions, as a file holds it; itself where it has none."""
+        if not self.managed:
+            return self
+        bare = copy(self)
+        bare.managed = ()
+        return bare
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs; what follows from it is made there."""
+        sha256 = {name: value for name, value in vars(self).items() if name == "sha256"}
+        own = {"manifest": self.manifest, "path": self.path, "managed": self.managed}
+        return own | {"tensors": self.tensors()} | sha256
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        tensors = dict(state.pop("tensors"))
+        vars(self).update(state)
+        for name, array in tensors.items():
+            array.flags.writeable = False
+            setattr(self, name, array)
+        self.rows = self.rows.view(ROW).reshape(-1)
 
     def __repr__(self) -> str:
         return (
