@@ -4,10 +4,10 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from emulator.network.network import NAME
-
 MOST = 200
 """Characters of a name."""
+NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.\-]{{0,{MOST - 1}}}")
+"""What a network accepts (`Network.population`)."""
 
 
 def cleaned(names: Iterable[str], fallback: str) -> dict[str, str]:
