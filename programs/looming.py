@@ -11,13 +11,12 @@ Lengths and speeds are those of a toy: a frame is 2 ms of the recording, and 0.1
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from emulator import EmulatorError, Network, load_chip
+from emulator import Network, load_chip
 from emulator.errors import NetworkError
 from emulator.importers.events import read_events
 from emulator.world import Episodes, Frames, Majority, World
@@ -279,8 +278,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EmulatorError as error:
-        print(f"looming: {error}", file=sys.stderr)
-        sys.exit(2)
+    main()

@@ -45,16 +45,7 @@ from stdp_digits_data import (  # after its folder is on the path
 )  # fmt: skip
 from stdp_digits_results import check, draw, report
 
-from emulator import (
-    Emulator,
-    EmulatorError,
-    Network,
-    Program,
-    Rule,
-    Run,
-    compile_network,
-    load_chip,
-)
+from emulator import Emulator, Network, Program, Rule, Run, compile_network, load_chip
 from emulator.cli.progress import progress_bar
 
 CHIP = load_chip("loihi2")
@@ -238,10 +229,9 @@ def main() -> None:
         "--picture", type=Path, metavar="FILE.svg", help="draw weights, accuracy, confusion matrix"
     )
     given = parser.parse_args()
-    try:
-        data, settings = (load_mnist(given.mnist), MNIST) if given.mnist else (load_small(), DIGITS)
-    except EmulatorError as error:
-        parser.error(str(error))
+    if given.mnist and not given.mnist.is_file():
+        parser.error(f"there is no file {given.mnist}")
+    data, settings = (load_mnist(given.mnist), MNIST) if given.mnist else (load_small(), DIGITS)
 
     curve: list[tuple[int, float]] = []
     n_shown, started = len(data.train) * settings.passes, perf_counter()
