@@ -7,9 +7,14 @@ import pytest
 
 from emulator import Emulator, Network, compile_network
 from emulator.errors import NetworkError
-from programs import stdp_digits_data
 from programs.stdp_digits import CHIP, NEURON, decide, experiment, learn, named
-from programs.stdp_digits_data import DIGITS, load_small, pixel_spikes
+from programs.stdp_digits_data import (
+    DIGITS,
+    MNIST_NAMES,
+    load_mnist,
+    load_small,
+    pixel_spikes,
+)
 
 SHORT = replace(DIGITS, n_cells=40, passes=1)
 
@@ -116,14 +121,14 @@ def mnist(path, **changed):
 
 
 def test_images_of_mnist_are_read(tmp_path):
-    read = stdp_digits_data.load_mnist(mnist(tmp_path / "x.npz"))
+    read = load_mnist(mnist(tmp_path / "x.npz"))
     assert (read.train.shape, read.test.shape) == ((3, 784), (2, 784))
     assert (read.train.dtype, read.train_labels.dtype) == (np.float32, np.int64)
     assert (read.train_labels.tolist(), read.test_labels.tolist()) == ([1, 2, 9], [0, 5])
     with np.load(tmp_path / "x.npz") as file:
-        names = stdp_digits_data.MNIST_NAMES.items()
+        names = MNIST_NAMES.items()
         np.savez(tmp_path / "keras.npz", **{other: file[name] for name, other in names})
-    again = stdp_digits_data.load_mnist(tmp_path / "keras.npz")
+    again = load_mnist(tmp_path / "keras.npz")
     assert all(np.array_equal(a, b) for a, b in zip(read, again, strict=True))
 
 
@@ -152,5 +157,5 @@ def test_images_of_mnist_are_read(tmp_path):
 def test_what_is_no_mnist_is_refused(tmp_path, changed, problems):
     path = mnist(tmp_path / "x.npz", **changed)
     with pytest.raises(NetworkError) as error:
-        stdp_digits_data.load_mnist(path)
+        load_mnist(path)
     assert str(error.value).splitlines() == [f"{path}: {problem}" for problem in problems]
