@@ -46,15 +46,7 @@ from stdp_digits_data import (  # after its folder is on the path
 )  # fmt: skip
 from stdp_digits_results import check, draw, report
 
-from emulator import (
-    Emulator,
-    Network,
-    Program,
-    Rule,
-    Run,
-    compile_network,
-    load_chip,
-)
+from emulator import Emulator, Network, Program, Rule, Run, compile_network, load_chip
 from emulator.cli.progress import progress_bar
 
 CHIP = load_chip("loihi2")

@@ -14,6 +14,8 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
+from emulator.arguments import shown as as_read
+from emulator.arguments import whole
 from emulator.errors import NetworkError
 from emulator.files import as_path, shown
 from emulator.importers.names import cleaned
@@ -21,6 +23,7 @@ from emulator.importers.nir_graph import NEURONS, WEIGHTS, Graph, Node, Reals, r
 from emulator.importers.nir_open import DECAY_ONE, Layer, Route, assumed, decay_notes, text, warned
 from emulator.network import Network, Population
 
+LONGEST_STEP = 1e30
 MAX_HOLD_STEPS = 63
 """Longest time for which a refractory counter holds a layer at rest."""
 
@@ -80,9 +83,10 @@ def load_nir(
         With everything in the file that is damaged, malformed or not supported, one per line.
     """
     path = as_path(path, NetworkError)
-    is_number = isinstance(dt_seconds, int | float | np.number) and not isinstance(dt_seconds, bool)
-    if not (is_number and np.isfinite(dt_seconds) and dt_seconds > 0):
-        raise NetworkError(f"dt_seconds is {shown(str(dt_seconds))}; it must be a positive number")
+    real = isinstance(dt_seconds, int | float | np.integer | np.floating)
+    if not real or isinstance(dt_seconds, bool) or not 0 < dt_seconds <= LONGEST_STEP:
+        raise NetworkError(f"dt_seconds is {as_read(dt_seconds)}; it must be a positive number")
+    limit_bytes = whole("limit_bytes", limit_bytes, 1, 2**63 - 1, NetworkError)
     graph = read_graph(path, limit_bytes)
     problems: list[str] = []
     layers = {

@@ -269,6 +269,8 @@ def _edges(edges: Any, problems: list[str]) -> list[tuple[str, str]]:
     if edges is None:
         problems.append("it has no edges: /node/edges is missing")
         return []
+    if isinstance(edges, np.ndarray) and not edges.size:  # of any type: it holds none
+        return []
     if (
         not isinstance(edges, np.ndarray)
         or edges.dtype != object

@@ -24,7 +24,7 @@ instruction costs (`costs.instruction`).
 emulator models                                 # the library
 emulator asm my_model.nasm --chip loihi2        # every mistake at once; encoding, memory, cycles of each way
 emulator disasm net.program                     # the programs in a compiled network
-emulator step net.program --neuron cells[3]     # one neuron, instruction by instruction
+emulator step net.program --neuron "cells[3]"   # one neuron, instruction by instruction
 ```
 
 ```python

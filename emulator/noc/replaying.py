@@ -8,10 +8,11 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emulator.arguments import require_kind
 from emulator.atomic import atomic_file
 from emulator.chip import Chip
 from emulator.chip.routes import PORTS
-from emulator.errors import RunError
+from emulator.errors import ChipError, RunError, TraceError
 from emulator.kernels.router import Replay
 from emulator.noc.mesh import mesh_settings, stuck_message
 from emulator.noc.trace import Trace, make_trace
@@ -123,7 +124,11 @@ def replay(
     [47, 5]
     """
     if not isinstance(trace, Trace):
+        require_kind(
+            "trace", trace, Mapping, "of columns, or a Trace as load_trace returns it", TraceError
+        )
         trace = make_trace(trace)
+    require_kind("chip", chip, Chip, "as load_chip returns it", ChipError)
     trace.check_tiles(chip.mesh)
     settings = mesh_settings(chip, blocked_tile)
     routes = chip.mesh.routes.packed

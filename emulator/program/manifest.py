@@ -11,8 +11,8 @@ FORMAT = "emulator-program"
 VERSION = 4
 NATIVE = ("lif",)
 """Neuron models that a kernel of their own runs."""
-Name = Annotated[str, Field(min_length=1, max_length=1000)]
-"""Two names of 200 characters, as a network has them, are in that of a projection."""
+Name = Annotated[str, Field(min_length=1, max_length=300)]
+"""A network's names have 200 characters at most; files of neuron programs, and clamped inputs, may have more."""
 Register = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
 

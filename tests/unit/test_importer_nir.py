@@ -632,11 +632,37 @@ def test_what_the_refused_graphs_come_from_is_read(path):
         assert load_nir(path, DT).outputs
 
 
-@pytest.mark.parametrize("dt", [0, -1e-4, float("nan"), float("inf")])
+@pytest.mark.parametrize("dt", [0, -1e-4, float("nan"), float("inf"), "1e-3", None, True, [1]])
 def test_a_step_has_a_duration(path, dt):
     with pytest.raises(NetworkError) as error:
         load_nir(path, dt)
-    assert str(error.value) == f"dt_seconds is {dt}; it must be a positive number"
+    assert str(error.value) == f"dt_seconds is {dt!r}; it must be a positive number"
+
+
+def test_odd_numbers_are_refused_in_words(path):
+    for options, message in (
+        ({"dt_seconds": 10**400}, "dt_seconds is a int; it must be a positive number"),
+        (
+            {"dt_seconds": 1, "limit_bytes": "a"},
+            "limit_bytes is 'a'; it must be a whole number from 1 to",
+        ),
+        (
+            {"dt_seconds": 1, "limit_bytes": 0},
+            "limit_bytes is 0; it must be a whole number from 1 to",
+        ),
+    ):
+        with pytest.raises(NetworkError) as error:
+            load_nir(path, **options)
+        assert str(error.value).startswith(message)
+
+
+def test_the_public_package_writes_no_edges_as_numbers(path):
+    nir.write(path, nir.NIRGraph({}, []))
+    with pytest.raises(NetworkError) as error:
+        load_nir(path, DT)
+    assert str(error.value).splitlines() == [
+        f"{path}: it has no node of type {kind}" for kind in ("Input", "Output")
+    ]
 
 
 NO_NODE = "not a NIR file: it has no group 'node' of type 'NIRGraph'"
