@@ -1,5 +1,6 @@
 """`emulator compile`: a network becomes a program for a chip."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,9 @@ from emulator.cli import options
 from emulator.cli.networks import NETWORK_SUFFIXES, Source, load
 from emulator.errors import NetworkError, ProgramError, RunError
 from emulator.program import Program
+
+SHOWN_ROUNDED = 5
+"""Rounded parameters that are printed."""
 
 
 def register(app: typer.Typer) -> None:
@@ -89,6 +93,7 @@ def print_program(program: Program, chip: Chip, console: Console) -> None:
     projections = program.manifest["projections"]
     if projections:
         console.print(_projections(projections))
+    print_rounding(program, console)
     print_notes(program, console)
     for managed in program.manifest["managed"]:
         console.print(
@@ -112,21 +117,51 @@ def _projections(projections: list[dict[str, Any]]) -> Table:
         table.add_column(name, justify="right")
     table.add_column("weights", overflow="fold")
     for line in projections:
-        quantisation = line["quantisation"]
         table.add_row(
             str(line["name"]),
             f"{line['n_synapses']:,}",
             str(line["weight_bits"]),
             str(line["weight_exp"]),
-            _quantised(quantisation) if isinstance(quantisation, dict) else "given as integers",
+            _quantised(line["quantisation"]),
         )
     return table
 
 
-def _quantised(figures: dict[str, Any]) -> str:
-    """Say what was lost when real weights became integers; errors are in the weights' unit."""
+def _quantised(figures: dict[str, Any] | None) -> str:
+    """Say what was lost when weights became mantissas; errors of real weights are in their unit."""
+    if figures is None:
+        return "given as integers"
+    if "scale" not in figures:
+        loss, zeros = figures.get("max_loss"), figures.get("n_zero")  # older programs do not say
+        return (
+            f"given as integers; lost bits: {figures['n_truncated']:,}"
+            + ("" if loss is None else f", at most {loss:g} in mantissas")
+            + ("" if zeros is None else f"; act as 0: {zeros:,}")
+        )
     return (
         f"1 became {figures['scale']:.4g}; error at most {figures['max_abs_error']:.2g}, "
         f"rms {figures['rms_error']:.2g}; {figures['n_zero']:,} became 0, "
         f"{figures['n_clipped']:,} clipped"
     )
+
+
+def print_rounding(program: Program, console: Console) -> None:
+    """Print the real parameters that registers do not hold as asked, those first that are furthest from it."""
+    lines = program.manifest.get("rounding", [])
+    errors = [
+        math.inf if line["relative_error"] is None else line["relative_error"] for line in lines
+    ]
+    order = sorted(range(len(lines)), key=lambda k: -errors[k])
+    for k in order[:SHOWN_ROUNDED]:
+        line, unit = lines[k], lines[k]["unit"] and f" {lines[k]['unit']}"
+        held = "no decay" if line["held"] is None else f"{line['held']:.6g}{unit}"
+        part = "" if line["held"] is None else f", {100 * errors[k]:.3g} % off"
+        console.print(
+            f"rounding: {line['population']}: {line['parameter']} {line['asked']:.6g}{unit} is held as {held}{part}",
+            highlight=False, markup=False,
+        )  # fmt: skip
+    if len(lines) > SHOWN_ROUNDED:
+        console.print(
+            f"rounding: less of {len(lines) - SHOWN_ROUNDED} more; all lines are in the program",
+            highlight=False, markup=False,
+        )  # fmt: skip

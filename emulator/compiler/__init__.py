@@ -176,4 +176,5 @@ def _manifest(network: Network, chip: Chip, quantised: Quantised, seed: int) -> 
         ],
         "assumptions": list(network.assumptions),
         "warnings": list(quantised.warnings),
+        "rounding": quantised.rounding,
     }
