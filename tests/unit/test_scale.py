@@ -165,12 +165,12 @@ def test_a_common_denominator_is_the_least(ratios):
 def test_real_parameters_are_recorded_as_they_are_held(tmp_path):
     net = Network(dt_ms=0.5)
     net.population(
-        "b", 2, threshold=[1.0, 1.2345678], tau_mem_ms=[20.0, 7.0], tau_syn_ms=5.0, refractory_ms=2.2,
-        bias=[0.0123456789, 0.7654321],
+        "b", 2, threshold=1.0, tau_mem_ms=[20.0, 7.0], tau_syn_ms=5.0, refractory_ms=2.2, bias=1e-5 * math.pi,
+        v_start=[0.1 * math.e, -math.sqrt(0.02)],
     )  # fmt: skip
     program = compile_network(net, CHIP)
     lines = {line["parameter"]: line for line in program.manifest["rounding"]}
-    assert set(lines) == {"threshold", "tau_mem_ms", "tau_syn_ms", "refractory_ms", "bias"}
+    assert set(lines) == {"tau_mem_ms", "tau_syn_ms", "refractory_ms", "bias", "v_start"}
     retained = program.v_retain.tolist()
     held = [-0.5 / math.log(each / 4096) for each in retained]
     errors = [abs(h - asked) / asked for h, asked in zip(held, (20.0, 7.0), strict=True)]
@@ -235,6 +235,6 @@ def test_graded_and_plastic_sources_keep_bits_below_a_mantissa():
     scale = report(program)["scale"]
     assert [p["weight_exp"] for p in program.manifest["projections"]] == [3, -2, -2]
     emulator = Emulator(load_chip("loihi2"), program)
-    inputs = {"wide": [[9, 0]], "narrow": [[0, 0, 3], [1, 0, -1]], "plain": [[2, 0]]}
+    inputs = {"narrow": [[0, 0, 3], [1, 0, -1]], "plain": [[2, 0]]}
     v = emulator.run(4, inputs).recordings["b"]["v"][:, 0]
     assert (v / 64 / scale).tolist() == [0, 21, 14, 9]
