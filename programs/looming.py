@@ -11,6 +11,7 @@ Lengths and speeds are those of a toy: a frame is 2 ms of the recording, and 0.1
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 

@@ -177,4 +177,5 @@ def _manifest(network: Network, chip: Chip, quantised: Quantised, seed: int) -> 
         ],
         "assumptions": list(network.assumptions),
         "warnings": [*network.warnings, *quantised.warnings],
+        "rounding": quantised.rounding,
     }

@@ -150,8 +150,8 @@ def check_epochs(network: Network, chip: Chip, segments: list[Segment]) -> None:
             mine = onto.setdefault(projection.target.name, {})
             mine.setdefault(projection.learning.epoch, projection.name)
     for name, _, _, core in segments:
-        if name in onto:
-            epochs[core] = onto[name] | epochs.get(core, {})
+        for epoch, projection_name in onto.get(name, {}).items():
+            epochs.setdefault(core, {}).setdefault(epoch, projection_name)
     for core, found in epochs.items():
         if len(found) > 1:
             each = ", ".join(f"'{name}' {epoch}" for epoch, name in found.items())

@@ -140,6 +140,18 @@ class _Probe(_Part):
     neurons: list[Count] | None
 
 
+class _Rounding(_Part):
+    """A real parameter of a population that registers do not hold as asked: its neuron where that matters most."""
+
+    population: Name
+    parameter: Name
+    neuron: Count
+    asked: float
+    held: float | None
+    unit: Literal["ms", ""]
+    relative_error: float | None
+
+
 class _Manifest(_Part):
     format: Literal["emulator-program"]
     version: Literal[4]
@@ -157,6 +169,7 @@ class _Manifest(_Part):
     probes: list[_Probe]
     assumptions: list[str]
     warnings: list[str] = []
+    rounding: list[_Rounding] = []
 
 
 def check_manifest(manifest: dict[str, Any]) -> dict[str, Any]:
