@@ -63,9 +63,14 @@ def plain(value: float) -> int | float:
     return int(value) if isinstance(value, int | np.integer) else float(value)
 
 
+def is_flag(value: object) -> TypeGuard[bool]:
+    """Return whether a value is True or False; 1 and "no" are neither."""
+    return isinstance(value, bool | np.bool_)
+
+
 def flag(name: str, value: Any, error: Error) -> bool:
-    """Return True or False; 1 and "no" are neither."""
-    if not isinstance(value, bool | np.bool_):
+    """Return True or False; reject all else."""
+    if not is_flag(value):
         raise error(f"{name} is {shown(value)}; it must be True or False")
     return bool(value)
 
@@ -159,5 +164,6 @@ def _n_masked(value: Any, depth: int = 0) -> int:
 
 def frozen(array: Array) -> Array:
     """Return an array of ours after making it read-only, so that whoever gets it cannot change what we hold."""
-    array.flags.writeable = False
+    if array.size:  # empty ones are shared by all who have nothing, and there is nothing to change
+        array.flags.writeable = False
     return array

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from emulator.arguments import flag, is_number, is_whole, shown
+from emulator.arguments import is_flag, is_number, is_whole, shown
 from emulator.errors import NetworkError
 from emulator.learning import Rule
 from emulator.microcode import PREFIX
@@ -222,11 +222,8 @@ class Network:
             mistakes.append(
                 f"neurons_per_core is {shown(neurons_per_core)}; it must be a whole number from 1"
             )
-        if pack is not None:
-            try:
-                pack = flag("pack", pack, NetworkError)
-            except NetworkError as error:
-                mistakes.append(str(error))
+        if pack is not None and not is_flag(pack):
+            mistakes.append(f"pack is {shown(pack)}; it must be True, False or None")
         size = checked_size(name, size)
         if program is not None and model != f"{PREFIX}lif":
             values = {

@@ -260,8 +260,14 @@ def test_neurons_per_core_and_mapping_change_the_placement(here, done):
 def test_a_nir_file_runs_with_dt(here, done, refused):
     nir = ROOT / "programs" / "digits.nir"
     assert "give --dt" in refused(f"compile {nir} --chip loihi -o digits.program")
-    text = done(f"compile {nir} --dt 1e-4 --chip loihi -o digits.program")
-    assert "assumption: " in text
+    assert "assumption: " in done(f"compile {nir} --dt 1e-3 --chip loihi -o digits.program")
+
+
+def test_a_step_that_is_too_short_for_a_nir_file_is_warned_of(here, cli):
+    nir = ROOT / "programs" / "digits.nir"
+    status, _, err = cli(f"compile {nir} --dt 1e-4 --chip loihi -o digits.program")
+    assert status == 0
+    assert "check that dt = 0.0001 is in the unit of tau" in err
 
 
 # what it rests on

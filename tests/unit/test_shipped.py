@@ -98,7 +98,7 @@ def test_no_programs_are_an_error(nothing_shipped, refused):
 
 def test_programs_are_listed_with_how_they_run(capsys):
     assert main(["programs", "--json"]) == 0
-    listed = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    listed = {one["name"]: one for one in json.loads(capsys.readouterr().out)["programs"]}
     assert ", ".join(n for n, one in listed.items() if one["network"]) == NETWORKS
     assert {n for n, one in listed.items() if not one["script"]} == {"full_chip"}
     assert not {"digits_data", "equilibrium_network", "program_tools"} & set(listed)
