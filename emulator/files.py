@@ -47,7 +47,7 @@ DAMAGES = (
 
 def as_path(path: str | Path, error: Failure) -> Path:
     """Return a path; `error` makes what is raised when it is none."""
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise error(f"{path!r:.60} is no path; give a str or a Path")
     return Path(path)
 
@@ -204,7 +204,12 @@ def _array(
     return np.empty(0)
 
 
+def printable(text: str) -> str:
+    """Return a text in which what a terminal would act on is escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def shown(text: str) -> str:
     """Return a name as a message shows it: what a terminal would act on is escaped, a long one cut."""
-    safe = text if text.isprintable() else repr(text)[1:-1]
+    safe = printable(text)
     return safe if len(safe) <= 80 else f"{safe[:77]}..."

@@ -20,6 +20,7 @@ from emulator.cli import (
     running,
 )
 from emulator.errors import EmulatorError
+from emulator.files import printable
 from emulator.observe.folder import package_version
 
 app = typer.Typer(
@@ -93,5 +94,5 @@ def _forget_output() -> None:
 
 def _fail(message: str) -> int:
     for line in message.splitlines() or [""]:
-        print(f"emulator: {line}", file=sys.stderr)  # noqa: T201  # no markup, no wrapping
+        print(f"emulator: {printable(line)}", file=sys.stderr)  # noqa: T201  # no markup, no wrapping
     return 2

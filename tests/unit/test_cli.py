@@ -280,6 +280,13 @@ def test_a_nir_file_runs_with_dt(here, done, refused):
 # mistakes of the user
 
 
+def test_names_of_files_do_not_reach_the_terminal_as_commands(here, refused):
+    (here / "\x1b[31mred.py").write_text("1/0")
+    assert refused("run \x1b[31mred.py --chip tiny -o out") == (
+        "\\x1b[31mred.py:1: ZeroDivisionError: division by zero\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
