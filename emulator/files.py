@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import EmulatorError
+from emulator.errors import EmulatorError, printable
 
 Failure = Callable[[str], EmulatorError]
 
@@ -202,11 +202,6 @@ def _array(
             array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
         return array
     return np.empty(0)
-
-
-def printable(text: str) -> str:
-    """Return a text in which what a terminal would act on is escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def shown(text: str) -> str:

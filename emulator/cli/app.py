@@ -19,8 +19,7 @@ from emulator.cli import (
     retiming,
     running,
 )
-from emulator.errors import EmulatorError
-from emulator.files import printable
+from emulator.errors import EmulatorError, printable
 from emulator.observe.folder import package_version
 
 app = typer.Typer(
