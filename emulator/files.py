@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import EmulatorError
+from emulator.errors import EmulatorError, printable
 
 Failure = Callable[[str], EmulatorError]
 
@@ -47,7 +47,7 @@ DAMAGES = (
 
 def as_path(path: str | Path, error: Failure) -> Path:
     """Return a path; `error` makes what is raised when it is none."""
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise error(f"{path!r:.60} is no path; give a str or a Path")
     return Path(path)
 
@@ -206,5 +206,5 @@ def _array(
 
 def shown(text: str) -> str:
     """Return a name as a message shows it: what a terminal would act on is escaped, a long one cut."""
-    safe = text if text.isprintable() else repr(text)[1:-1]
+    safe = printable(text)
     return safe if len(safe) <= 80 else f"{safe[:77]}..."

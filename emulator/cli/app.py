@@ -21,7 +21,7 @@ from emulator.cli.completing import (
     knows_shells,
 )
 from emulator.cli.groups import QuickGroup
-from emulator.errors import EmulatorError
+from emulator.errors import EmulatorError, printable
 
 COMMANDS = {
     "chips": ("chips", "List the shipped chips."),
@@ -185,5 +185,5 @@ def _forget_output() -> None:
 
 def _fail(message: str) -> int:
     for line in message.splitlines() or [""]:
-        print(f"emulator: {line}", file=sys.stderr)  # noqa: T201  # no markup, no wrapping
+        print(f"emulator: {printable(line)}", file=sys.stderr)  # noqa: T201  # no markup, no wrapping
     return 2

@@ -131,13 +131,13 @@ def assumed(
         "1 - exp(-dt/tau)); dt/tau and r (and w_in) are folded into the weights."
     )
     return [
+        *([f"Names: {', '.join(changed)}."] if changed else []),  # what inputs are to be called
         f"A step is {dt:g} in the file's unit of time, taken as seconds.",
         integrator,
         "A neuron spikes when v > v_threshold, once in a step, and v is 0 at once; there is no refractory step.",
         "Inputs are spikes: one or none of an input neuron in a step.",
         f"The network has depth {depth}: input of T steps needs T + {depth} steps.",
         f"Steps behind the input: {listed}.",
-        *([f"Names: {', '.join(changed)}."] if changed else []),
         *graph.notes,
         *(note for node in graph.nodes.values() for note in node.notes),
         *(note for name in depths if name in layers for note in layers[name].notes),

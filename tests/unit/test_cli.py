@@ -325,6 +325,13 @@ def test_odd_names_are_printed_as_they_are(here, done, cli):
 # mistakes of the user
 
 
+def test_names_of_files_do_not_reach_the_terminal_as_commands(here, refused):
+    (here / "\x1b[31mred.py").write_text("1/0")
+    assert refused("run \x1b[31mred.py --chip tiny -o out") == (
+        "\\x1b[31mred.py:1: ZeroDivisionError: division by zero\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
