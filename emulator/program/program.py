@@ -7,7 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.arguments import frozen, is_one_of, quoted
+from emulator.arguments import frozen, is_one_of, path_of, quoted
+from emulator.errors import ProgramError
 from emulator.learning import Rule, described_rule
 from emulator.microcode import Model, Word, decoded
 from emulator.network.managed import ManagedProgram
@@ -328,8 +329,18 @@ class Program:
         return tables | {"rows": self.rows.view("<u4").reshape(-1, 2)}
 
     def save(self, path: str | Path) -> None:
-        """Write the program as one safetensors file, atomically."""
-        container.write(Path(path), container.PROGRAM, self.manifest, self.tensors())
+        """Write the program as one safetensors file, atomically.
+
+        Raises
+        ------
+        ProgramError
+            When it cannot be written.
+        """
+        path = path_of("path", path, ProgramError)
+        try:
+            container.write(path, container.PROGRAM, self.manifest, self.tensors())
+        except OSError as error:
+            raise ProgramError(f"{path}: cannot be written: {error.strerror or error}") from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -340,7 +351,7 @@ class Program:
         ProgramError
             When the file is damaged, truncated, not a program, or of another version.
         """
-        path = Path(path)
+        path = path_of("path", path, ProgramError)
         manifest, tensors, sha256 = container.read(path, container.PROGRAM)
         program = cls(manifest, tensors, path=path)
         vars(program)["sha256"] = (
