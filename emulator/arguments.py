@@ -43,13 +43,13 @@ def whole(name: str, value: Any, least: int, most: int, error: Error) -> int:
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Return whether a value is a whole number, of Python or NumPy; True and 5.0 are none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    """Return whether a value is a whole number, of Python or NumPy; True, 5.0 and a span of time are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64)
 
 
 def is_number(value: object) -> TypeGuard[float]:
     """Return whether a value is a real number that a double holds, of Python or NumPy, finite or not; True is none."""
-    if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
+    if not (isinstance(value, float | np.floating) or is_whole(value)):
         return False
     try:
         float(value)

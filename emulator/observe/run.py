@@ -9,17 +9,30 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.arguments import frozen, is_one_of, is_whole, quoted, shown
+from emulator.arguments import (
+    callable_or_none,
+    flag,
+    frozen,
+    is_one_of,
+    is_whole,
+    path_of,
+    quoted,
+    require_kind,
+    shown,
+    whole,
+)
 from emulator.chip import Chip
-from emulator.errors import ProgramError, RunError
+from emulator.errors import ChipError, ProgramError, RunError
 from emulator.observe.counters import Counters
 from emulator.observe.counting import count_events
 from emulator.observe.energy import Energy, energy
 from emulator.observe.learned import Learned
 from emulator.observe.records import Records
 from emulator.program import Program, check_fit
-from emulator.timing import Timing, TimingMode, managed_cycles, time_run
+from emulator.timing import TIMING_MODES, Timing, TimingMode, managed_cycles, time_run
 from emulator.units import seconds_from_cycles
+
+MAX_WORKERS = 64
 
 
 class Spikes(Mapping[str, NDArray[np.int64]]):
@@ -340,6 +353,8 @@ class Run:
         cover the run add up to the whole, exactly.
         """
         start, stop = self._part(start, stop)
+        if chip is not None:
+            require_kind("chip", chip, Chip, "as load_chip returns it", ChipError)
         duration = None
         if self.timing is not None:
             cycles = int(self.timing.step_cycles[start:stop].sum())
@@ -379,7 +394,14 @@ class Run:
         ------
         ProgramError
             When the program would compute something else on that chip, or does not fit it.
+        ChipError, RunError
+            When an argument is of a wrong kind.
         """
+        require_kind("chip", chip, Chip, "as load_chip returns it", ChipError)
+        if not is_one_of(timing, TIMING_MODES):
+            raise RunError(f"timing is {shown(timing)}; allowed: {', '.join(TIMING_MODES)}")
+        workers = whole("workers", workers, 1, MAX_WORKERS, RunError)
+        callable_or_none("progress", progress, RunError)
         check_fit(self.program, chip)
         most = int(self.records.managed.lines[:, 2].max(initial=-1)) + 1
         if most > chip.management.cores:
@@ -417,7 +439,8 @@ class Run:
         """
         from emulator.observe.writing import save_run  # noqa: PLC0415  # it imports this module
 
-        save_run(self, Path(folder), force=force)
+        force = flag("force", force, RunError)
+        save_run(self, path_of("folder", folder, RunError), force=force)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Run":
@@ -430,7 +453,7 @@ class Run:
         """
         from emulator.observe.folder import load_run  # noqa: PLC0415  # it imports this module
 
-        return load_run(Path(folder))
+        return load_run(path_of("folder", folder, RunError))
 
     def __repr__(self) -> str:
         return (

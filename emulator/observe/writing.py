@@ -45,7 +45,7 @@ from emulator.observe.learned import Learned
 from emulator.observe.learned_tables import read_learned
 from emulator.observe.records import Columns, Part, freeze_columns, part_of
 from emulator.observe.run import Run
-from emulator.program import Program
+from emulator.program import Program, container
 from emulator.program.container import PROGRAM as PROGRAM_FILE
 from emulator.program.container import identity
 from emulator.timing import Timing
@@ -315,4 +315,4 @@ def _put_program(program: Program, path: Path) -> None:
             if identity(path, PROGRAM_FILE) == program.sha256:
                 return
         path.unlink(missing_ok=True)
-    program.save(path)
+    container.write(path, PROGRAM_FILE, program.manifest, program.tensors())

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.arguments import frozen, is_one_of, quoted
+from emulator.arguments import frozen, is_one_of, path_of, quoted
 from emulator.errors import ProgramError
 from emulator.files import regular_file
 from emulator.learning import Rule, described_rule
@@ -331,8 +331,18 @@ class Program:
         return tables | {"rows": self.rows.view("<u4").reshape(-1, 2)}
 
     def save(self, path: str | Path) -> None:
-        """Write the program as one safetensors file, atomically."""
-        container.write(Path(path), container.PROGRAM, self.manifest, self.tensors())
+        """Write the program as one safetensors file, atomically.
+
+        Raises
+        ------
+        ProgramError
+            When it cannot be written.
+        """
+        path = path_of("path", path, ProgramError)
+        try:
+            container.write(path, container.PROGRAM, self.manifest, self.tensors())
+        except OSError as error:
+            raise ProgramError(f"{path}: cannot be written: {error.strerror or error}") from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -343,7 +353,7 @@ class Program:
         ProgramError
             When the file is damaged, truncated, not a program, or of another version.
         """
-        path = regular_file(path, ProgramError)
+        path = regular_file(path_of("path", path, ProgramError), ProgramError)
         manifest, tensors, sha256 = container.read(path, container.PROGRAM)
         program = cls(manifest, tensors, path=path)
         vars(program)["sha256"] = (

@@ -1,5 +1,6 @@
 """From spikes of motor neurons to words, on a management core, and from these to an action, on the host."""
 
+from math import isfinite
 from typing import Any, Protocol
 
 import numpy as np
@@ -7,6 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from emulator.arguments import NoArrayError, as_array, frozen, is_number, is_whole, shown
 from emulator.errors import WorldError
+
+MOST = 2**20
+"""Actions, and neurons of each."""
 
 
 class Motors(Protocol):
@@ -69,9 +73,9 @@ class Majority:
 
     def __init__(self, n_actions: int, *, neurons: int = 1, silent: int | None = None) -> None:
         for name, value, least in (("n_actions", n_actions, 2), ("neurons", neurons, 1)):
-            if not is_whole(value) or value < least:
+            if not is_whole(value) or not least <= value <= MOST:
                 raise WorldError(
-                    f"{name} is {shown(value)}; it must be a whole number from {least}"
+                    f"{name} is {shown(value)}; it must be a whole number from {least} to {MOST:,}"
                 )
         if silent is not None and not (is_whole(silent) and 0 <= silent < n_actions):
             raise WorldError(f"silent is {shown(silent)}; allowed: 0 to {n_actions - 1}")
@@ -131,8 +135,10 @@ class Weighted:
             raise WorldError(f"weights have {error}; {wanted}") from None
         if table.dtype.kind not in "iu" or table.ndim != 2 or not table.size:
             raise WorldError("weights must be whole numbers, (values of an action, motor neurons)")
-        numbers = (scale, low, high)
-        if not (all(map(is_number, numbers)) and np.isfinite(scale) and scale and low < high):
+        are_numbers = all(map(is_number, (scale, low, high)))
+        if not (
+            are_numbers and isfinite(float(scale)) and float(scale) and float(low) < float(high)
+        ):
             raise WorldError(
                 f"scale is {shown(scale)}, low {shown(low)} and high {shown(high)}; scale is not 0, and low below high"
             )

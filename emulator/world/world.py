@@ -37,6 +37,7 @@ PARTS = {
 }
 """What a code must have: the parts of `Sensors` and of `Motors`."""
 LONGEST = 2**20
+MOST_SEED = 2**31 - 1
 PIECE = 1024
 """Actions in a piece of a run, at most: the chip idles for the rest of the last one."""
 
@@ -150,16 +151,7 @@ class World:
         WorldError, ManagementError
             When there is nothing to run; when the environment fails, or shows what the sensors cannot code.
         """
-        if isinstance(seeds, bool | str | bytes) or not (
-            is_whole(seeds) or isinstance(seeds, Iterable)
-        ):
-            raise WorldError(f"seeds is {shown(seeds)}; it must be a whole number, or several")
-        given = (
-            seeds
-            if isinstance(seeds, Iterable)
-            else range(whole("seeds", seeds, 0, 2**31 - 1, WorldError))
-        )
-        self._seeds = [whole("seed", seed, 0, 2**31 - 1, WorldError) for seed in given]
+        self._seeds = [whole("seed", seed, 0, MOST_SEED, WorldError) for seed in _each(seeds)]
         if not self._seeds:
             raise WorldError(f"seeds is {shown(seeds)}; there must be an episode to run")
         self._max_actions = whole("max_actions", max_actions, 1, LONGEST, WorldError)
@@ -262,6 +254,18 @@ class World:
             core.send(ACT, memory["last"])
 
 
+def _each(seeds: Any) -> Iterable[Any]:
+    """Return the seeds that were asked for: several, or a number n for 0 to n - 1."""
+    if is_whole(seeds):
+        return range(whole("seeds", seeds, 0, MOST_SEED, WorldError))
+    try:
+        if not isinstance(seeds, str | bytes):
+            return list(seeds)
+    except Exception:  # whatever a stranger's class raises
+        pass
+    raise WorldError(f"seeds is {shown(seeds)}; it must be a whole number, or several")
+
+
 def _mistakes(environment: Any, network: Any, sensors: Any, motors: Any) -> list[str]:
     """Return what is wrong with the parts of a world."""
     if not isinstance(network, Network):
@@ -269,7 +273,7 @@ def _mistakes(environment: Any, network: Any, sensors: Any, motors: Any) -> list
     mistakes = [
         f"the environment is {shown(environment)}; it has no method {name}(), as those of gymnasium have"
         for name in ("reset", "step")
-        if not callable(getattr(environment, name, None))
+        if not _has(environment, name)
     ]
     for name, pair in (("sensors", sensors), ("motors", motors)):
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], Population)):
@@ -280,11 +284,18 @@ def _mistakes(environment: Any, network: Any, sensors: Any, motors: Any) -> list
     return mistakes
 
 
+def _has(thing: object, name: str) -> bool:
+    try:
+        return hasattr(thing, name)
+    except Exception:  # of a stranger's class
+        return False
+
+
 def _part_mistakes(
     name: str, population: Population, code: Any, environment: Any, network: Network
 ) -> list[str]:
     """Return what is wrong with the sensors, or the motors, of a world."""
-    lacking = [part for part in PARTS[name] if not hasattr(code, part)]
+    lacking = [part for part in PARTS[name] if not _has(code, part)]
     if lacking:
         return [f"the code is {shown(code)}, which has no {', '.join(lacking)}"]
     mistakes = []
@@ -300,7 +311,7 @@ def _part_mistakes(
     if name == "motors":
         if population.is_input:
             mistakes.append(f"'{population.name}' is an input; it has no motor neurons")
-        space = getattr(environment, "action_space", None)
+        space = environment.action_space if _has(environment, "action_space") else None
         misfit = "" if space is None else code.misfit(space)
         if misfit:
             mistakes.append(f"the actions do not fit the environment: {misfit}")
