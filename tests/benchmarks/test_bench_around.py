@@ -114,11 +114,12 @@ def test_reading_a_run_folder(benchmark, line, tmp_path):
     run = Emulator(CHIP, driven(10_000)).run(
         n_steps, {"in": raster}, timing="off", save_to=tmp_path / "run"
     )
-    whole, n_spikes = [], int(raster.sum())
+    whole, n_spikes = [], len(run.spike_source)
+    assert n_spikes >= raster.sum()
 
     def read():
         lazy = Run.load(tmp_path / "run", lazy=True)
-        assert lazy.counters.total("synaptic_event") == FAN_OUT * n_spikes
+        assert lazy.counters.total("synaptic_event") == FAN_OUT * raster.sum()
         began = process_time()
         assert len(Run.load(tmp_path / "run").spike_source) == n_spikes
         whole.append(process_time() - began)
