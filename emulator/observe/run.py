@@ -443,17 +443,27 @@ class Run:
         save_run(self, path_of("folder", folder, RunError), force=force)
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Run":
+    def load(cls, folder: str | Path, *, lazy: bool = False) -> "Run":
         """Read a run folder, every file verified; of an unfinished run what is there up to its last checkpoint.
+
+        Parameters
+        ----------
+        folder : str or Path
+            A run folder.
+        lazy : bool
+            Read each file, and verify its checksum, when something of it is first asked for. Manifest, chip, program
+            and timing are read at once, `counters` come from their own file, and a program that is that of the folder
+            before it is not read again: for sweeps over many folders, which must stay there meanwhile.
 
         Raises
         ------
         RunError
-            When a file is missing, damaged, or of another version.
+            When a file is missing, damaged, or of another version; a lazy run raises it when it comes to the file.
         """
         from emulator.observe.folder import load_run  # noqa: PLC0415  # it imports this module
 
-        return load_run(path_of("folder", folder, RunError))
+        lazy = flag("lazy", lazy, RunError)
+        return load_run(path_of("folder", folder, RunError), lazy=lazy)
 
     def __repr__(self) -> str:
         return (

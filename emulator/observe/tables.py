@@ -29,6 +29,8 @@ from emulator.timing import CORE_ARRAYS, LINKS, Timing
 
 PART_ROWS = 1 << 20  # of a recording; bounds what a save holds in memory beside the run
 PARTS, STEPS = "parts", "timing_steps.parquet"
+RECORDINGS = "recordings_"
+"""How the names of files of recordings begin."""
 DTYPES = {"spikes": "bool"}
 """Of recordings; every other variable has 32 bits."""
 TIMING_FILES = (
@@ -49,7 +51,7 @@ def recording_file(program: Program, population: str) -> str:
     safe = quote(population, safe=" ")
     if len(safe) > 100:  # file systems allow 255 bytes
         safe = f"%{program.population_index[population]}"
-    return f"recordings_{safe}.parquet"
+    return f"{RECORDINGS}{safe}.parquet"
 
 
 def files(program: Program, *, timed: bool) -> list[str]:
@@ -178,8 +180,12 @@ def read_spikes(
     start = np.cumsum(sizes) - sizes
     sources = np.concatenate([program.sources_of(name) for name in names])
     source = sources[start[population] + neuron].astype(np.uint32)
+    carried = table["payload"] if payload else np.empty(0, np.int32)
+    # Mostly they are as the run left them; others may have written the file anew.
+    if ((step[1:] > step[:-1]) | ((step[1:] == step[:-1]) & (source[1:] >= source[:-1]))).all():
+        return step, source, carried
     order = np.lexsort((source, step))
-    return step[order], source[order], table["payload"][order] if payload else np.empty(0, np.int32)
+    return step[order], source[order], carried[order] if payload else carried
 
 
 # active compartments

@@ -9,7 +9,7 @@ from time import process_time
 import numpy as np
 import pytest
 
-from emulator import Emulator, Network, compile_network, load_chip
+from emulator import Emulator, Network, Run, compile_network, load_chip
 from emulator.engine import spike_schedule
 
 CHIP = load_chip("loihi2_full")
@@ -105,4 +105,40 @@ def test_runs_of_one_step(benchmark, line, given):
         f"10 neurons, run(1), {given}",
         f"{1e6 * one:.1f} us (limit 60)",
         f"{1e6 * alone:.2f} us, a step of a long run",
+    )
+
+
+def test_reading_a_run_folder(benchmark, line, tmp_path):
+    n_steps = 5_000
+    raster = np.random.default_rng(2).random((n_steps, 10_000)) < ACTIVITY
+    run = Emulator(CHIP, driven(10_000)).run(
+        n_steps, {"in": raster}, timing="off", save_to=tmp_path / "run"
+    )
+    whole, n_spikes = [], len(run.spike_source)
+    assert n_spikes >= raster.sum()
+
+    def read():
+        lazy = Run.load(tmp_path / "run", lazy=True)
+        assert lazy.counters.total("synaptic_event") == FAN_OUT * raster.sum()
+        began = process_time()
+        assert len(Run.load(tmp_path / "run").spike_source) == n_spikes
+        whole.append(process_time() - began)
+
+    read()
+    counted = []
+
+    def timed():
+        began = process_time()
+        counted.append(Run.load(tmp_path / "run", lazy=True).counters)
+        times.append(process_time() - began)
+        read()
+
+    times: list[float] = []
+    benchmark.pedantic(timed, rounds=7)
+    assert all(counters == run.counters for counters in counted)
+    line(
+        f"a run folder of {n_spikes:,} spikes, lazy, its counters",
+        f"{1e3 * median(times):.1f} ms",
+        f"{1e3 * median(whole):.0f} ms, all verified and read",
+        median(times) / median(whole),
     )

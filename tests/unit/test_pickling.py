@@ -11,6 +11,7 @@ import pytest
 from emulator import (
     Emulator,
     Mapping,
+    Memristor,
     Network,
     Program,
     Rule,
@@ -84,6 +85,8 @@ def test_descriptions_are_the_same(copied):
     assert copied(CHIP).fingerprint(learns=True) == CHIP.fingerprint(learns=True)
     mapping = Mapping([("cells", 0, 5, 1)])
     assert vars(copied(mapping)) == vars(mapping)
+    device = Memristor(minimum=4, maximum=100, nonlinearity_up=3)
+    assert copied(device) == device
     rule = Rule(dw="2^-1*x1*y0", x1=Trace(16, 10), epoch=4)
     assert copied(rule) == rule
     model = PROGRAM.models["izhikevich"]
