@@ -1,6 +1,7 @@
 """A user's mapping, held to the network and to every capacity of the chip."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emulator.chip import Chip
 from emulator.compiler.axons import Destinations, axons_out_message
@@ -9,6 +10,7 @@ from emulator.compiler.joined import check_joined
 from emulator.errors import CapacityError, NetworkError
 from emulator.mapping import Mapping, Segment
 from emulator.network import Network
+from emulator.network.checks import is_int
 
 
 def check_mapping(network: Network, chip: Chip, mapping: Mapping) -> list[Segment]:
@@ -21,42 +23,74 @@ def check_mapping(network: Network, chip: Chip, mapping: Mapping) -> list[Segmen
     CapacityError
         For a core that is given more than it holds.
     """
-    _check_segments(network, chip, mapping)
-    segments = sorted(mapping.segments, key=lambda segment: segment[3])
+    segments = sorted(_segments(network, chip, mapping), key=lambda segment: segment[3])
     check_joined(network, segments)
     _check_cores(network, chip, segments)
     _check_axons_out(network, chip, segments)
     return segments
 
 
-def _check_segments(network: Network, chip: Chip, mapping: Mapping) -> None:
-    """Raise NetworkError unless each neuron is placed exactly once, on a core of the chip."""
-    mistakes = []
+def _segments(network: Network, chip: Chip, mapping: Mapping) -> list[Segment]:
+    """Return the segments of a mapping; raise NetworkError unless each neuron is once on a core of the chip."""
+    mistakes: list[str] = []
+    segments: list[Segment] = []
     seen = {
         name: np.zeros(p.size, np.int64)
         for name, p in network.populations.items()
         if not p.is_input
     }
-    for name, start, stop, core in mapping.segments:
-        where = f"mapping: {name}[{start}:{stop}] {core}"
-        if name not in seen:
+    doubtful = set()  # populations of which more is said already
+    for given in mapping.segments:
+        if not _is_segment(given):
             mistakes.append(
-                f"{where}: there is no population '{name}' with compartments; there are: {', '.join(seen)}"
+                f"mapping: {given!r:.80} is no segment: (population, start, stop, core) with three whole numbers"
             )
-        elif not 0 <= start < stop <= len(seen[name]):
-            mistakes.append(f"{where}: '{name}' has neurons 0 to {len(seen[name]) - 1}")
-        elif not 0 <= core < chip.mesh.n_cores:
-            mistakes.append(f"{where}: chip '{chip.name}' has cores 0 to {chip.mesh.n_cores - 1}")
+            doubtful |= set(seen)
+            continue
+        name, (start, stop, core) = given[0], map(int, given[1:])
+        wrong = _wrong_segment(name, start, stop, core, seen, chip)
+        if wrong:
+            mistakes.append(f"mapping: {name}[{start}:{stop}] {core}: {wrong}")
+            doubtful.add(name)
         else:
             seen[name][start:stop] += 1
+            segments.append((name, start, stop, core))
     for name, times in seen.items():
-        for what, wrong in (("is on no core", times == 0), ("is placed more than once", times > 1)):
-            if np.any(wrong) and not mistakes:
+        for what, places in (
+            ("is on no core", times == 0),
+            ("is placed more than once", times > 1),
+        ):
+            if np.any(places) and name not in doubtful:
                 mistakes.append(
-                    f"mapping: neuron {int(np.flatnonzero(wrong)[0])} of '{name}' {what}"
+                    f"mapping: neuron {int(np.flatnonzero(places)[0])} of '{name}' {what}"
                 )
     if mistakes:
         raise NetworkError("\n".join(mistakes))
+    return segments
+
+
+def _is_segment(given: object) -> bool:
+    """Return whether what a mapping holds is a name and three whole numbers."""
+    return (
+        isinstance(given, tuple | list)
+        and len(given) == 4
+        and isinstance(given[0], str)
+        and all(is_int(number) for number in given[1:])
+    )
+
+
+def _wrong_segment(
+    name: str, start: int, stop: int, core: int, seen: dict[str, NDArray[np.int64]], chip: Chip
+) -> str:
+    """Say what is wrong with a segment; nothing if nothing is."""
+    if name not in seen:
+        there = ", ".join(seen) or "none"
+        return f"there is no population '{name}' with compartments; there are: {there}"
+    if not 0 <= start < stop <= len(seen[name]):
+        return f"'{name}' has neurons 0 to {len(seen[name]) - 1}"
+    if not 0 <= core < chip.mesh.n_cores:
+        return f"chip '{chip.name}' has cores 0 to {chip.mesh.n_cores - 1}"
+    return ""
 
 
 def _check_cores(network: Network, chip: Chip, segments: list[Segment]) -> None:

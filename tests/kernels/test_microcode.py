@@ -64,7 +64,7 @@ def run(monkeypatch, model, chip: Chip, values, arrived, seed: int, threads: int
     cells = net.population("cells", n, model="drawn", **words)
     one = (np.arange(n), np.arange(n), np.ones(n, np.int64))
     net.connect(source, cells, weights=one, weight_exp=-6, sign_mode="exc")
-    net.probe(cells, *(word.name for word in model.states))
+    net.probe(cells, "spikes", *(word.name for word in model.states))
     step, neuron = np.nonzero(arrived[1:])
     inputs = {"in": np.stack([step, neuron, arrived[1:][step, neuron]], axis=1).astype(np.int64)}
     emulator = Emulator(chip, compile_network(net, chip), threads=threads)

@@ -106,7 +106,10 @@ def test_neurons_sit_where_the_mapping_says():
 @pytest.mark.parametrize(
     ("segments", "message"),
     [
-        ([], "mapping: neuron 0 of 'hidden' is on no core\n"),
+        (
+            [],
+            "mapping: neuron 0 of 'hidden' is on no core\nmapping: neuron 0 of 'out' is on no core",
+        ),
         (GOOD[:2], "mapping: neuron 12 of 'hidden' is on no core"),
         ([*GOOD, ("hidden", 19, 20, 0)], "mapping: neuron 19 of 'hidden' is placed more than once"),
         (
@@ -139,7 +142,45 @@ def test_all_mistakes_of_a_mapping_come_at_once():
         "mapping: x[0:1] 0: there is no population 'x' with compartments; there are: hidden, out",
         "mapping: out[0:9] 0: 'out' has neurons 0 to 3",
         "mapping: out[0:1] 9: chip 'tiny' has cores 0 to 7",
+        "mapping: neuron 0 of 'hidden' is on no core",
     ]
+
+
+def test_missing_and_doubled_neurons_come_at_once():
+    with pytest.raises(NetworkError) as error:
+        compile_network(build(), CHIP, Mapping([("hidden", 1, 20, 0), ("hidden", 3, 5, 1)]))
+    assert str(error.value).splitlines() == [
+        "mapping: neuron 0 of 'hidden' is on no core",
+        "mapping: neuron 3 of 'hidden' is placed more than once",
+        "mapping: neuron 0 of 'out' is on no core",
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("out", 0, 4, 0.0), ("out", 0, 4, True), ("out", 0, 4, "0"), ("out", 0.0, 4, 0), ("out", 0, 4),
+        ("out", 0, 4, 0, 1), (1, 0, 4, 0), None, "out", 7, ("out", 0, 4, None), ("out", np.False_, 4, 0),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_segment_is_named(wrong):
+    mapping = Mapping(list(GOOD))
+    mapping.segments.append(wrong)  # the list is anybody's
+    with pytest.raises(NetworkError) as error:
+        compile_network(build(), CHIP, mapping)
+    assert str(error.value) == (
+        f"mapping: {wrong!r} is no segment: (population, start, stop, core) with three whole numbers"
+    )
+
+
+def test_numbers_of_numpy_are_whole_numbers():
+    kinds = (np.uint8, np.int16, np.int64)
+    other = [(n, *(k(x) for k, x in zip(kinds, rest, strict=True))) for n, *rest in GOOD]
+    assert (
+        compile_network(build(), CHIP, Mapping(other)).sha256
+        == compile_network(build(), CHIP, Mapping(GOOD)).sha256
+    )
 
 
 @pytest.mark.parametrize(
