@@ -56,10 +56,12 @@ def print_document(command: str, content: Mapping[str, Any]) -> None:
 
 
 def print_report_document(run: "Run", folder: Path) -> None:
-    """Print the document of `emulator report --json`, with the folder that the run is in."""
+    """Print the document of `emulator report --json`, and where the run is."""
     from emulator.observe.report import figures
 
-    typer.echo(json.dumps(figures(run) | {"folder": str(folder)}, indent=1, allow_nan=False))
+    typer.echo(
+        json.dumps(figures(run) | {"written": {"path": str(folder)}}, indent=1, allow_nan=False)
+    )
 
 
 def warn(text: str) -> None:

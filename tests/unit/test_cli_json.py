@@ -140,7 +140,7 @@ def test_what_a_network_prints_goes_to_the_standard_error():
 
 def test_a_run_prints_its_report(capsys):
     assert main([*LINES["run"].split(), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == figures(Run.load("new_run")) | {"folder": "new_run"}  # fmt: skip
+    assert json.loads(capsys.readouterr().out) == figures(Run.load("new_run")) | {"written": {"path": "new_run"}}  # fmt: skip
 
 
 def given(capsys, line: str, status: int = 0) -> dict:
@@ -210,3 +210,29 @@ def test_the_steps_of_a_resumed_run_are_reported(capsys, here):
         capsys, "run p.program --chip loihi2 --input in.npz --checkpoint-every 1 -o new_run"
     )
     assert read["run"]["status"] == "complete"
+
+
+# docs/commands.md
+
+REPORTS = ("run", "report", "retime")
+"""What a report holds is told by its first keys alone; there are many more below."""
+
+
+def keys(name: str, read: dict) -> str:
+    """Return a line of the page: the keys of a document, and of the first thing in each of its lists."""
+    shown = []
+    for key, value in read.items():
+        if key in ("format", "version"):
+            continue
+        below = value[0] if isinstance(value, list) and value else value
+        inner = list(below) if isinstance(below, dict) and name not in REPORTS else []
+        mark = "[]" if isinstance(value, list) and inner else ""
+        shown.append(f"`{key}{mark}`" + (f" ({', '.join(map(str, inner))})" if inner else ""))
+    return f"| `{name}` | {', '.join(shown)} |"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_has_the_keys(capfd, name):
+    assert main([*LINES[name].split(), "--json"]) == 0
+    line = keys(name, document(capfd.readouterr().out))
+    assert line in (ROOT / "docs" / "commands.md").read_text().splitlines()

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -148,6 +149,15 @@ NETWORK_NEEDED = "a compiled program or a Python file or a .nir file is needed"
 def test_whole_messages(here, capsys, line, message):
     assert main(line.split()) == 2
     assert capsys.readouterr().err == f"emulator: {message}\n"
+
+
+def test_the_page_shows_what_is_said(here, capsys):
+    text = (ROOT / "docs" / "commands.md").read_text()
+    line, shown = re.search(r"```\n\$ emulator (.*)\n(.*\n)```", text).groups()
+    shutil.copy("p.program", "net.program")
+    assert main(line.split()) == 2
+    assert capsys.readouterr().err == shown
+    assert f"first and last {MOST_BYTES >> 10} KiB" in text
 
 
 def test_names_of_chips_and_models_stand_before_files(here, capsys):

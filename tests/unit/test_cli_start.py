@@ -1,6 +1,7 @@
 """What the command line imports, and completion in shells."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,46 @@ def test_the_list_of_commands_says_what_each_says_of_itself(name):
 def test_a_command_that_was_mistyped_is_guessed(capsys, line, message):
     assert main(line.split()) == 2
     assert capsys.readouterr().err == f"emulator: {message}\n"
+
+
+def documented() -> list[str]:
+    """Return the command lines that pages show."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(page.read_text() for page in pages)
+    lines = re.findall(r"^(?:\$ )?emulator (.+)$", text, re.MULTILINE)
+    return [line.partition(" #")[0].strip() for line in lines] + re.findall(
+        r"`emulator ([^`]+)`", text
+    )
+
+
+def test_the_command_lines_that_pages_show_can_be_typed():
+    known = {
+        name: {o for p in command.params for o in p.opts} for name, command in app.all_commands()
+    }
+    lines = documented()
+    assert len(lines) > 20
+    for line in lines:
+        words = line.replace("'", "").split()
+        if words[0].startswith("-") or words[0] in ("COMMAND", "...", "programs"):
+            continue
+        name = " ".join(words[:2]) if words[0] in ("noc", "learn") and len(words) > 1 else words[0]
+        if name in ("noc", "learn"):
+            continue
+        assert name in known, line
+        options = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert options <= known[name] | {"--help"}, line
+
+
+def test_the_table_of_commands_names_commands():
+    text = (ROOT / "README.md").read_text()
+    table = text[text.index("| command | reads | answers |") :].partition("\n\n")[0]
+    named = {
+        name
+        for line in table.splitlines()[2:]
+        for name in re.findall(r"`([a-z -]+)`", line.split("|")[1])
+    }
+    assert set(NAMES) - named == {"learn save", "build-management"}
+    assert named <= set(NAMES)
 
 
 # completion
