@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from emulator.chip import Chip
 from emulator.compiler.joined import check_joined, joined_group
-from emulator.compiler.storage import choose_format, delay_reach, rows_of, weight_bits
+from emulator.compiler.storage import choose_format, delay_reach, row_words, rows_of, weight_bits
 from emulator.errors import CapacityError, NetworkError
 from emulator.kernels.sorting import stable_order
 from emulator.mapping import Mapping, Segment
 from emulator.network import Network, Population, Projection
-from emulator.program.storage import row_words
 
 Run = tuple[int, int, int]
 """Neurons of a population on a core: start, stop, and the slot of the first."""

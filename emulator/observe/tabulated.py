@@ -230,12 +230,15 @@ class Paragraph:
     text: str
     indent: int = INDENT
     style: str = ""
+    first: str = ""  # in front of the first line, within its indent
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Give the lines, as rich asks for them."""
         width = max(1, options.max_width - self.indent)
+        before = self.first.ljust(self.indent)
         for line in wrapped(self.text, width, unicode=not options.ascii_only):
-            yield Text(" " * self.indent + line, self.style, no_wrap=True, overflow="ignore")
+            yield Text(before + line, self.style, no_wrap=True, overflow="ignore")
+            before = " " * self.indent
 
 
 def cut(lines: list[T], most: int, weight: Callable[[T], float], why: str) -> tuple[list[T], str]:
