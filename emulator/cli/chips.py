@@ -4,7 +4,6 @@ import json
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -12,6 +11,7 @@ from emulator.chip import EVENTS, Chip, chip_json_schema, load_chip, shipped_chi
 from emulator.cli.options import SetOption, collected, pairs
 from emulator.errors import EmulatorError
 from emulator.observe.report import unlimited
+from emulator.observe.tabulated import TextTable
 from emulator.timing.analytic import barrier_cycles
 
 
@@ -52,10 +52,9 @@ def chips(
     if schema:
         typer.echo(json.dumps(chip_json_schema(), indent=1))
         return
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("name", "tiles", "cores", "neurons", "description"):
-        justify = "left" if name in ("name", "description") else "right"
-        table.add_column(name, justify=justify, no_wrap=name != "description")  # type: ignore[arg-type]
+    table = TextTable(None, [("name", "name"), ("tiles", "right"), ("cores", "right")])
+    table.add_column("neurons", "right")
+    table.add_column("description", "text")
     for path in shipped_chips():
         chip = load_chip(path)
         mesh = chip.mesh
@@ -137,11 +136,10 @@ def _learning(chip: Chip) -> str:
     )
 
 
-def _costs(chip: Chip) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("event", "pJ", "ns", "cycles"):
-        table.add_column(name, justify="left" if name == "event" else "right", no_wrap=True)
-    table.add_column("source", overflow="fold")
+def _costs(chip: Chip) -> TextTable:
+    table = TextTable(None, [("event", "name"), ("pJ", "right"), ("ns", "right")])
+    table.add_column("cycles", "right")
+    table.add_column("source", "text")
     for event in EVENTS:
         cost = getattr(chip.costs, event)
         cycles = f"{chip.service_cycles(event):,}"

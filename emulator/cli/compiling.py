@@ -5,14 +5,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from emulator.chip import Chip, load_chip
 from emulator.cli import options
 from emulator.cli.networks import NETWORK_SUFFIXES, Source, load
 from emulator.errors import NetworkError, ProgramError, RunError
+from emulator.observe.tabulated import TextTable
 from emulator.program import Program
 
 
@@ -105,12 +104,12 @@ def print_notes(program: Program, console: Console) -> None:
             console.print(f"{title[:-1]}: {text}", highlight=False, markup=False)
 
 
-def _projections(projections: list[dict[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("projection", overflow="fold")
-    for name in ("synapses", "weight bits", "exponent"):
-        table.add_column(name, justify="right")
-    table.add_column("weights", overflow="fold")
+def _projections(projections: list[dict[str, Any]]) -> TextTable:
+    table = TextTable(
+        None, [("projection", "name"), ("synapses", "right"), ("weight bits", "right")]
+    )
+    table.add_column("exponent", "right")
+    table.add_column("weights", "text")
     for line in projections:
         quantisation = line["quantisation"]
         table.add_row(

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,7 @@ from emulator.emulator import Emulator
 from emulator.errors import EmulatorError, MicrocodeError, RunError
 from emulator.inputs import read_inputs, read_rewards
 from emulator.microcode import disassemble, listing, load_model, shipped_models
+from emulator.observe.tabulated import TextTable
 from emulator.program import Program
 from emulator.stepping import NeuronStep
 
@@ -37,10 +37,9 @@ def register(app: typer.Typer) -> None:
 
 def models() -> None:
     """List the library of neuron models; docs/microcode.md has their equations and parameters."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("model", "instructions", "bytes", "payload", "what it is"):
-        justify = "right" if name in ("instructions", "bytes", "payload") else "left"
-        table.add_column(name, justify=justify, no_wrap=name != "what it is")  # type: ignore[arg-type]
+    table = TextTable(None, [("model", "name"), ("instructions", "right"), ("bytes", "right")])
+    table.add_column("payload", "right")
+    table.add_column("what it is", "text")
     for name in shipped_models():
         model = load_model(name)
         shortest, longest = model.shortest_and_longest()

@@ -74,7 +74,7 @@ class TextTable:
     ----------
     title : str or None
         Printed above.
-    columns : sequence of (str, str)
+    columns : list of (str, str)
         Header and kind of each.
     rows : list of tuple of str
         As many cells as there are columns.
@@ -82,10 +82,14 @@ class TextTable:
         How many of the last rows stand below a line.
     """
 
-    title: str | None
-    columns: Sequence[tuple[str, Kind]]
+    title: str | None = None
+    columns: list[tuple[str, Kind]] = field(default_factory=list)
     rows: list[tuple[str, ...]] = field(default_factory=list)
     totals: int = 0
+
+    def add_column(self, header: str, kind: Kind) -> None:
+        """Add a column, before there are rows."""
+        self.columns.append((header, kind))
 
     def add_row(self, *cells: str) -> None:
         """Add a row; what is missing at its end is empty."""
