@@ -149,14 +149,13 @@ class TextTable:
     def _tried(self, width: int, gap: int, *, is_wrapped: bool, whole: bool) -> _Layout | None:
         """Return a layout with names as wide as they are (`whole`) or narrower, if it fits."""
         widths: list[int] = []
-        for k, (title, kind) in enumerate(self.columns):
-            longest = max(map(cell_len, title.split()), default=0)
-            one = self._natural(k) if kind in ("right", "name") else 0
-            own = max(longest if is_wrapped else cell_len(title), one)
+        heads = [_header_width(title, is_wrapped=is_wrapped) for title, _ in self.columns]
+        for k, (_, kind) in enumerate(self.columns):
+            own = max(heads[k], self._natural(k) if kind in ("right", "name") else 0)
             if kind == "name" and not whole:
-                own = min(own, max(LEAST_NAME, cell_len(title)))
+                own = min(own, max(LEAST_NAME, heads[k]))
             if kind == "text":
-                words = (cell_len(word) for row in self.rows for word in row[k].split())
+                words = (cell_len(word) for row in self.rows for word in BREAKS.split(row[k]))
                 own = max(own, min(self._natural(k), max(LEAST_TEXT, *words, 0)))
             widths.append(own)
         shown = [k for k, (_, kind) in enumerate(self.columns) if kind != "bar"]
@@ -164,9 +163,9 @@ class TextTable:
         if room < 0:
             return None
         for k in self._of("name"):  # as wide as the longest that does not stand alone
-            free, least = widths[k] + room, cell_len(self.columns[k][0])
-            widths[k] = max((n for n in map(cell_len, self._cells(k)) if n <= free), default=least)
-            widths[k] = max(widths[k], least)
+            free = widths[k] + room
+            fitting = [n for n in map(cell_len, self._cells(k)) if n <= free]
+            widths[k] = max([heads[k], *fitting])
             room = free - widths[k]
         for k in self._of("text"):
             more = min(room, max(0, self._natural(k) - widths[k]))
@@ -277,6 +276,12 @@ def _joined(
         )
     text.rstrip()
     return text
+
+
+def _header_width(title: str, *, is_wrapped: bool) -> int:
+    """Return the columns that a header takes at least: if it is wrapped, those of its longest part."""
+    parts = BREAKS.split(title) if is_wrapped else [title]
+    return max(map(cell_len, parts))
 
 
 def _scaled_bar(bar: str, natural: int, width: int) -> str:

@@ -45,7 +45,7 @@ def stored_bits(program: Program, chip: Chip) -> NDArray[np.int64]:
         rule = program.rules.get(k)
         late = program.max_delay_steps if rule is not None and rule.moves_delays else delays[block]
         needed, late_bits = max(1, int(tops[block]).bit_length()), int(late).bit_length()
-        index = _next(old["index_bits"], needed) if form == SPARSE else 0
+        index = _next(old.get("index_bits", own["index_bits"]), needed) if form == SPARSE else 0
         weight = total - late_bits - index  # and the tag
         if rule is not None:
             weight += rule.has_tag * (chip.learning.tag_bits - old_tag)
