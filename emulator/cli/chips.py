@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,7 @@ from emulator.cli.completing import chip_names
 from emulator.cli.options import SetOption, collected, described, pairs
 from emulator.cli.printing import JsonOption, print_document
 from emulator.errors import EmulatorError
+from emulator.observe.tabulated import TextTable
 
 if TYPE_CHECKING:
     from emulator.chip import Chip
@@ -76,10 +76,9 @@ def chips(
     if as_json:
         print_document("chips", {"chips": [_counted(name, chip) for name, chip in loaded.items()]})
         return
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("name", "tiles", "cores", "neurons", "description"):
-        justify = "left" if name in ("name", "description") else "right"
-        table.add_column(name, justify=justify, no_wrap=name != "description")  # type: ignore[arg-type]
+    table = TextTable(None, [("name", "name"), ("tiles", "right"), ("cores", "right")])
+    table.add_column("neurons", "right")
+    table.add_column("description", "text")
     for name, chip in loaded.items():
         line = _counted(name, chip)
         mesh = f"{line['width']} x {line['height']}"
@@ -188,13 +187,12 @@ def _learning(chip: Chip) -> str:
     )
 
 
-def _costs(chip: Chip) -> Table:
+def _costs(chip: Chip) -> TextTable:
     from emulator.chip import EVENTS
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("event", "pJ", "ns", "cycles"):
-        table.add_column(name, justify="left" if name == "event" else "right", no_wrap=True)
-    table.add_column("source", overflow="fold")
+    table = TextTable(None, [("event", "name"), ("pJ", "right"), ("ns", "right")])
+    table.add_column("cycles", "right")
+    table.add_column("source", "text")
     for event in EVENTS:
         cost = getattr(chip.costs, event)
         cycles = f"{chip.service_cycles(event):,}"

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from emulator.cli import options
@@ -28,6 +26,7 @@ from emulator.cli.printing import (
 from emulator.cli.programs import network_path
 from emulator.cli.targets import new_file
 from emulator.errors import NetworkError, ProgramError, RunError
+from emulator.observe.tabulated import TextTable
 
 if TYPE_CHECKING:
     from emulator.chip import Chip
@@ -196,15 +195,15 @@ def print_program(program: Program, chip: Chip, console: Console) -> None:
     print_rounding(program, console)
 
 
-def _projections(projections: list[dict[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("projection", overflow="fold")
-    for name in ("synapses", "weight bits", "exponent"):
-        table.add_column(name, justify="right")
-    table.add_column("weights", overflow="fold")
+def _projections(projections: list[dict[str, Any]]) -> TextTable:
+    table = TextTable(
+        None, [("projection", "name"), ("synapses", "right"), ("weight bits", "right")]
+    )
+    table.add_column("exponent", "right")
+    table.add_column("weights", "text")
     for line in projections:
         table.add_row(
-            Text(line["name"]),
+            line["name"],
             f"{line['synapses']:,}",
             str(line["weight_bits"]),
             str(line["weight_exp"]),

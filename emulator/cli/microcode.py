@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +18,7 @@ from emulator.cli.kinds import reading
 from emulator.cli.networks import load_program
 from emulator.cli.printing import JsonOption, print_document
 from emulator.errors import EmulatorError, MicrocodeError, RunError
+from emulator.observe.tabulated import TextTable
 
 if TYPE_CHECKING:
     from emulator.chip import Chip
@@ -53,11 +53,11 @@ def models(
     if as_json:
         print_document("models", {"chip": described and described.label, "models": lines})
         return
-    columns = ["model", "instructions", "bytes", "payload", "what it is"]
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in columns + ([f"on {described.name}"] if described else []):
-        justify = "right" if name in ("instructions", "bytes", "payload") else "left"
-        table.add_column(name, justify=justify, no_wrap=name in columns[:-1])  # type: ignore[arg-type]
+    table = TextTable(None, [("model", "name"), ("instructions", "right"), ("bytes", "right")])
+    table.add_column("payload", "right")
+    table.add_column("what it is", "text")
+    if described:
+        table.add_column(f"on {described.name}", "name")
     for line in lines:
         ways = [line[way]["instructions"] for way in ("shortest", "longest")]
         fits = ["no" if line["exceeds"] else "fits"] if described else []

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from emulator.cli.printing import JsonOption, print_document
 from emulator.errors import NetworkError
+from emulator.observe.tabulated import TextTable
 from emulator.shipped import shipped_files
 
 
@@ -46,10 +45,8 @@ def programs(
         listed = [_described(name, one) for name, one in found.items()]
         print_document("programs", {"folder": str(where), "programs": listed})
     else:
-        table = Table(box=box.SIMPLE_HEAD)
-        for column in ("name", "network", "script"):
-            table.add_column(column, no_wrap=True)
-        table.add_column("what it is")
+        table = TextTable(None, [("name", "name"), ("network", "name"), ("script", "name")])
+        table.add_column("what it is", "text")
         for name, one in found.items():
             marks = ("yes" if is_one else "" for is_one in (one.is_network, one.is_script))
             table.add_row(name, *marks, one.description)

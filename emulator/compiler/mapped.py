@@ -10,7 +10,6 @@ from emulator.compiler.joined import check_joined
 from emulator.errors import CapacityError, NetworkError
 from emulator.mapping import Mapping, Segment
 from emulator.network import Network
-from emulator.network.checks import is_int
 
 
 def check_mapping(network: Network, chip: Chip, mapping: Mapping) -> list[Segment]:
@@ -39,15 +38,8 @@ def _segments(network: Network, chip: Chip, mapping: Mapping) -> list[Segment]:
         for name, p in network.populations.items()
         if not p.is_input
     }
-    doubtful = set()  # populations of which more is said already
-    for given in mapping.segments:
-        if not _is_segment(given):
-            mistakes.append(
-                f"mapping: {given!r:.80} is no segment: (population, start, stop, core) with three whole numbers"
-            )
-            doubtful |= set(seen)
-            continue
-        name, (start, stop, core) = given[0], map(int, given[1:])
+    doubtful = set[str]()  # populations of which more is said already
+    for name, start, stop, core in mapping.segments:
         wrong = _wrong_segment(name, start, stop, core, seen, chip)
         if wrong:
             mistakes.append(f"mapping: {name}[{start}:{stop}] {core}: {wrong}")
@@ -67,16 +59,6 @@ def _segments(network: Network, chip: Chip, mapping: Mapping) -> list[Segment]:
     if mistakes:
         raise NetworkError("\n".join(mistakes))
     return segments
-
-
-def _is_segment(given: object) -> bool:
-    """Return whether what a mapping holds is a name and three whole numbers."""
-    return (
-        isinstance(given, tuple | list)
-        and len(given) == 4
-        and isinstance(given[0], str)
-        and all(is_int(number) for number in given[1:])
-    )
 
 
 def _wrong_segment(

@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 from emulator.chip import Chip
 from emulator.kernels.sorting import stable_order
 from emulator.network import Projection
-from emulator.program.storage import DENSE, PLASTIC_BITS, SPARSE
+from emulator.program.storage import DENSE, PLASTIC_BITS, SPARSE, row_words
+
+__all__ = [
+    "DENSE",
+    "SPARSE",
+    "Format",
+    "choose_format",
+    "delay_reach",
+    "row_words",
+    "rows_of",
+    "weight_bits",
+]
 
 FEW = 16  # synapses are few when there are so many times more sources: counting takes a pass over these
 

@@ -1,7 +1,8 @@
 """A map of the cores, tile by tile as they lie on the mesh, for any terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
+from operator import add
 from typing import NamedTuple
 
 from rich.style import Style
@@ -17,7 +18,12 @@ MARGIN = 5  # for the row's y
 
 
 def heat_map(
-    values: Mapping[int, float], chip: Chip, width: int, *, unicode: bool = True
+    values: Mapping[int, float],
+    chip: Chip,
+    width: int,
+    *,
+    unicode: bool = True,
+    combine: Callable[[float, float], float] = add,
 ) -> tuple[Text, list[float]]:
     """Draw one value for each core.
 
@@ -28,10 +34,11 @@ def heat_map(
     chip : Chip
         Its mesh is the layout: tile 0 top left, x to the right, y down.
     width : int
-        Columns there are; a map that would be wider shows tiles instead of cores, or squares of tiles, with the sums
-        of their cores.
+        Columns there are; a map that would be wider shows tiles instead of cores, or squares of tiles.
     unicode : bool
         Whether shades may be used, or only ASCII.
+    combine : callable
+        Makes one value of two cores of a tile, or of a square: their sum if nothing is said.
 
     Returns
     -------
@@ -43,12 +50,12 @@ def heat_map(
     layout, mesh = _layout(chip, width), chip.mesh
     if layout.shows_cores:
         return _draw(values, layout, unicode=unicode)
-    sums: dict[int, float] = {}
+    found: dict[int, float] = {}
     for core, value in values.items():
         y, x = divmod(core // mesh.cores_per_tile, mesh.width)
         place = y // layout.side * layout.n_columns + x // layout.side
-        sums[place] = sums.get(place, 0) + value
-    return _draw(sums, layout, unicode=unicode)
+        found[place] = combine(found[place], value) if place in found else value
+    return _draw(found, layout, unicode=unicode)
 
 
 def cell_of_map(chip: Chip, width: int) -> str:

@@ -1,5 +1,6 @@
 """The report of a run for people: tables and a map of the cores, whole words and names at any width."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -117,7 +118,7 @@ def print_notes(
     """Print notes, each on a line of its own, or whole and wrapped (`verbose`)."""
     if verbose:
         for note in notes:
-            console.print(Paragraph(f"- {note}", indent=0))
+            console.print(Paragraph(note, first="- "))
         return
     ascii_only = not console.encoding.lower().startswith("utf")
     for line in notes_lines(notes, verbose, width=console.width - 3, most=most):
@@ -340,18 +341,30 @@ def rounding_table(lines: list[dict[str, Any]], most: int = TOP) -> RenderableTy
     Parameters
     ----------
     lines : list of dict
-        With the keys `population`, `parameter`, `asked`, `held` and `unit`.
+        With the keys `population`, `parameter`, `asked`, `held` (None: forever) and `unit`; `relative_error` (None:
+        without limit) where it is known, by which lines are sorted.
     most : int
         Lines there may be.
     """
     table = table_of(
         "Rounded to registers",
-        ("population", "name"), ("parameter", "name"), ("asked", "right"), ("held", "right"), ("unit", "name"),
+        ("population", "name"), ("parameter", "name"), ("asked", "right"), ("held", "right"),
+        ("unit", "name"), ("off", "right"),
     )  # fmt: skip
-    for line in lines[:most]:
+    errors = [line.get("relative_error", 0) for line in lines]
+    order = sorted(
+        range(len(lines)), key=lambda k: math.inf if errors[k] is None else errors[k], reverse=True
+    )
+    for k in order[:most]:
+        line, error = lines[k], errors[k]
         table.add_row(
-            line["population"], line["parameter"], value_text(line["asked"]), value_text(line["held"]), line["unit"]
-        )  # fmt: skip
+            line["population"],
+            line["parameter"],
+            value_text(line["asked"]),
+            "no decay" if line["held"] is None else value_text(line["held"]),
+            line["unit"],
+            f"{100 * error:.2g} %" if error else "-",
+        )
     rest = len(lines) - most
     note = f"{rest:,} more: --top {len(lines)}, or --json" if rest > 0 else ""
     return Group(table, Paragraph(note), Text()) if note else table

@@ -74,7 +74,7 @@ class TextTable:
     ----------
     title : str or None
         Printed above.
-    columns : sequence of (str, str)
+    columns : list of (str, str)
         Header and kind of each.
     rows : list of tuple of str
         As many cells as there are columns.
@@ -82,10 +82,14 @@ class TextTable:
         How many of the last rows stand below a line.
     """
 
-    title: str | None
-    columns: Sequence[tuple[str, Kind]]
+    title: str | None = None
+    columns: list[tuple[str, Kind]] = field(default_factory=list)
     rows: list[tuple[str, ...]] = field(default_factory=list)
     totals: int = 0
+
+    def add_column(self, header: str, kind: Kind) -> None:
+        """Add a column, before there are rows."""
+        self.columns.append((header, kind))
 
     def add_row(self, *cells: str) -> None:
         """Add a row; what is missing at its end is empty."""
@@ -145,14 +149,13 @@ class TextTable:
     def _tried(self, width: int, gap: int, *, is_wrapped: bool, whole: bool) -> _Layout | None:
         """Return a layout with names as wide as they are (`whole`) or narrower, if it fits."""
         widths: list[int] = []
-        for k, (title, kind) in enumerate(self.columns):
-            longest = max(map(cell_len, title.split()), default=0)
-            one = self._natural(k) if kind in ("right", "name") else 0
-            own = max(longest if is_wrapped else cell_len(title), one)
+        heads = [_header_width(title, is_wrapped=is_wrapped) for title, _ in self.columns]
+        for k, (_, kind) in enumerate(self.columns):
+            own = max(heads[k], self._natural(k) if kind in ("right", "name") else 0)
             if kind == "name" and not whole:
-                own = min(own, max(LEAST_NAME, cell_len(title)))
+                own = min(own, max(LEAST_NAME, heads[k]))
             if kind == "text":
-                words = (cell_len(word) for row in self.rows for word in row[k].split())
+                words = (cell_len(word) for row in self.rows for word in BREAKS.split(row[k]))
                 own = max(own, min(self._natural(k), max(LEAST_TEXT, *words, 0)))
             widths.append(own)
         shown = [k for k, (_, kind) in enumerate(self.columns) if kind != "bar"]
@@ -160,9 +163,9 @@ class TextTable:
         if room < 0:
             return None
         for k in self._of("name"):  # as wide as the longest that does not stand alone
-            free, least = widths[k] + room, cell_len(self.columns[k][0])
-            widths[k] = max((n for n in map(cell_len, self._cells(k)) if n <= free), default=least)
-            widths[k] = max(widths[k], least)
+            free = widths[k] + room
+            fitting = [n for n in map(cell_len, self._cells(k)) if n <= free]
+            widths[k] = max([heads[k], *fitting])
             room = free - widths[k]
         for k in self._of("text"):
             more = min(room, max(0, self._natural(k) - widths[k]))
@@ -230,12 +233,15 @@ class Paragraph:
     text: str
     indent: int = INDENT
     style: str = ""
+    first: str = ""  # in front of the first line, within its indent
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Give the lines, as rich asks for them."""
         width = max(1, options.max_width - self.indent)
+        before = self.first.ljust(self.indent)
         for line in wrapped(self.text, width, unicode=not options.ascii_only):
-            yield Text(" " * self.indent + line, self.style, no_wrap=True, overflow="ignore")
+            yield Text(before + line, self.style, no_wrap=True, overflow="ignore")
+            before = " " * self.indent
 
 
 def cut(lines: list[T], most: int, weight: Callable[[T], float], why: str) -> tuple[list[T], str]:
@@ -270,6 +276,12 @@ def _joined(
         )
     text.rstrip()
     return text
+
+
+def _header_width(title: str, *, is_wrapped: bool) -> int:
+    """Return the columns that a header takes at least: if it is wrapped, those of its longest part."""
+    parts = BREAKS.split(title) if is_wrapped else [title]
+    return max(map(cell_len, parts))
 
 
 def _scaled_bar(bar: str, natural: int, width: int) -> str:

@@ -13,7 +13,7 @@ from emulator.learning import Rule, compiled
 from emulator.microcode import Model, Word
 from emulator.program.manifest import NATIVE
 from emulator.program.program import Program
-from emulator.program.storage import NO_WIDTH, delays_of_blocks, row_words, stored_bits
+from emulator.program.storage import NO_WIDTH, reach_of_blocks, row_words, stored_bits
 
 SHOWN = 3
 CAPACITIES = {
@@ -207,7 +207,7 @@ def _by_core(program: Program, chip: Chip) -> Iterator[str]:
 
 def _reach(program: Program) -> NDArray[np.int64]:
     """Return the largest delay that synapses of each block can have: those whose delays learn, any."""
-    late = delays_of_blocks(program)
+    late, _ = reach_of_blocks(program)
     moving = [k for k, rule in program.rules.items() if rule.moves_delays]
     late[np.isin(program.blocks[:, 1], moving)] = program.max_delay_steps
     return late

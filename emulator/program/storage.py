@@ -34,41 +34,28 @@ def stored_bits(program: Program, chip: Chip) -> NDArray[np.int64]:
     others a weight or an index takes the next width that there is, and a dense block becomes sparse where it has to.
     """
     bits = program.blocks[:, 3].astype(np.int64)
-    made_for = program.manifest["chip"]["function"]
-    own, old = chip.synapses.model_dump(), made_for.get("synapses", {})
+    made_for, rules = program.manifest["chip"]["function"], chip.synapses
+    own, old = rules.model_dump(), made_for.get("synapses", {})
     old_tag = made_for.get("learning", {}).get("tag_bits", chip.learning.tag_bits)
     has_all = all(set(old.get(key, own[key])) <= set(own[key]) for key in WIDTHS)
     if has_all and old_tag == chip.learning.tag_bits:
         return bits
-    delays = delays_of_blocks(program)
-    for block, (core, k, _, total, form) in enumerate(program.blocks.tolist()):
-        projection, rule = program.manifest["projections"][k], program.rules.get(k)
-        late, fixed = int(delays[block]), 0
+    delays, tops = reach_of_blocks(program)
+    for block, (_, k, _, total, form) in enumerate(program.blocks.tolist()):
+        rule = program.rules.get(k)
+        late = program.max_delay_steps if rule is not None and rule.moves_delays else delays[block]
+        needed, late_bits = max(1, int(tops[block]).bit_length()), int(late).bit_length()
+        index = _next(old.get("index_bits", own["index_bits"]), needed) if form == SPARSE else 0
+        weight = total - late_bits - index  # and the tag
         if rule is not None:
-            late = program.max_delay_steps if rule.moves_delays else late
-            fixed = PLASTIC_BITS[projection["sign_mode"]] + rule.has_tag * old_tag
-        late_bits = late.bit_length()
-        index = total - late_bits - (fixed or projection["weight_bits"])
-        size = int(program.core_start[core + 1] - program.core_start[core])
-        index = index if form == SPARSE else max(1, (size - 1).bit_length())
-        if rule is None:
-            weight = _next(chip.synapses.weight_bits, projection["weight_bits"])
-        else:
-            weight = fixed + rule.has_tag * (chip.learning.tag_bits - old_tag)
-        bits[block] = _bits(chip.synapses, weight, late_bits, index, form)
+            weight += rule.has_tag * (chip.learning.tag_bits - old_tag)
+        elif weight == program.manifest["projections"][k]["weight_bits"]:
+            weight = _next(rules.weight_bits, weight)
+        stays_dense = form == DENSE and "dense" in rules.formats
+        index = 0 if stays_dense else _next(rules.index_bits, needed)
+        fits = weight and (stays_dense or (index and "sparse" in rules.formats))
+        bits[block] = weight + late_bits + index if fits else NO_WIDTH
     return bits
-
-
-def _bits(rules: Synapses, weight: int, late_bits: int, index: int, form: int) -> int:
-    """Return the bits of a synapse of a block whose targets need an index of so many bits, if it is sparse."""
-    if not weight:
-        return NO_WIDTH
-    if form == DENSE and "dense" in rules.formats:
-        return weight + late_bits
-    wide = _next(rules.index_bits, index)
-    if "sparse" not in rules.formats or (not wide and index):
-        return NO_WIDTH
-    return weight + late_bits + wide
 
 
 def _next(widths: list[int], needed: int) -> int:
@@ -76,13 +63,18 @@ def _next(widths: list[int], needed: int) -> int:
     return min((width for width in widths if width >= needed), default=NO_WIDTH)
 
 
-def delays_of_blocks(program: Program) -> NDArray[np.int64]:
-    """Return the largest delay of each block's synapses, (n_blocks,)."""
-    largest = np.zeros(len(program.blocks), np.int64)
+def reach_of_blocks(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the largest delay of each block's synapses, and their highest target on its core, (n_blocks,) each."""
+    delays, tops = np.zeros((2, len(program.blocks)), np.int64)
     rows = program.rows[program.rows["length"] > 0]
-    if program.max_delay_steps and len(rows):
-        rows = rows[np.argsort(rows["start"], kind="stable")]
-        delay = (program.synapses >> 16 & 63).astype(np.uint8)
-        each = np.maximum.reduceat(delay, rows["start"].astype(np.int64))
-        np.maximum.at(largest, rows["block"].astype(np.int64), each)
-    return largest
+    if not len(rows):
+        return delays, tops
+    rows = rows[np.argsort(rows["start"], kind="stable")]
+    start, block = rows["start"].astype(np.int64), rows["block"].astype(np.int64)
+    late = np.maximum.reduceat((program.synapses >> 16 & 63).astype(np.uint8), start)
+    np.maximum.at(delays, block, late)
+    target = np.maximum.reduceat((program.synapses & 0xFFFF).astype(np.uint16), start)
+    core = program.blocks[:, 0]
+    first = program.core_start[core] - program.shard_start[core]
+    np.maximum.at(tops, block, target.astype(np.int64) - first[block])
+    return delays, tops

@@ -8,9 +8,8 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from emulator import Emulator, Mapping, Network, compile_network, load_chip
-from emulator.compiler.storage import DENSE, choose_format, rows_of
+from emulator.compiler.storage import DENSE, choose_format, row_words, rows_of
 from emulator.errors import CapacityError, NetworkError, ProgramError
-from emulator.program.storage import row_words
 from tests.oracle import storage as oracle
 from tests.strategies import cases
 

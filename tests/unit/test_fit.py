@@ -20,6 +20,9 @@ ROOM = {
     "core.accumulator_entries": st.none() | st.integers(10, 64),
     "synapses.max_delay_steps": st.integers(2, 8),
     "synapses.block_synapses": st.integers(1, 20),
+    "synapses.index_bits": st.sampled_from([[4], [1, 3, 4], [0, 2, 4, 6], [5]]),
+    "synapses.weight_bits": st.sampled_from([[8], [4, 8]]),
+    "synapses.formats": st.sampled_from([["sparse"], ["sparse", "dense"]]),
     "synapses.word_bits": st.integers(8, 80),
     "arithmetic.threshold_bits": st.integers(1, 16),
     "arithmetic.refractory_steps_max": st.integers(1, 9),
@@ -171,10 +174,25 @@ def test_synapses_take_the_next_widths_of_another_chip():
     assert bits == {4 + 2}  # weight and delay: dense
     sparse = load_chip("tiny", set={"synapses.formats": ["sparse"], "synapses.weight_bits": [8]})
     assert stored_bits(program, sparse).tolist() == [8 + 2 + 4, 8 + 2 + 4, 8 + 2 + 2]
+    assert stored_bits(program, CHIP).tolist() == program.blocks[:, 3].tolist()
     message = refused(program, synapses__weight_bits=[1])
     assert message == NEEDS_MORE + (
         "synapses has no format or width that holds projection 'all' on core 0"
     )
+
+
+def test_what_was_trained_keeps_its_wide_weights():
+    net = Network("trained")
+    a, b = net.input("a", 3), net.input("b", 4)
+    rule = Rule(dw="2^-2*x1*y0", dt="x0*y1", x1=Trace(16, 10), y1=Trace(16, 10))
+    net.connect(a, b, weights=([0, 0, 1], [0, 3, 2], [10, 20, 30]), learning=rule, name="s")
+    trained = Emulator(CHIP, compile_network(net, CHIP)).run(4).trained()
+    (bits,) = trained.blocks[:, 3].tolist()
+    assert bits == 9 + 9 + 2  # weight, tag, index
+    for name, index in (("loihi", 6), ("loihi2", 6)):
+        chip = load_chip(name)
+        assert stored_bits(trained, chip).tolist() == [9 + 9 + index]
+        assert Emulator(chip, trained).run(2).n_steps == 2
 
 
 @pytest.mark.parametrize("name", ["loihi", "loihi2", "loihi2_full"])

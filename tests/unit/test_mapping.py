@@ -156,24 +156,6 @@ def test_missing_and_doubled_neurons_come_at_once():
     ]
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        ("out", 0, 4, 0.0), ("out", 0, 4, True), ("out", 0, 4, "0"), ("out", 0.0, 4, 0), ("out", 0, 4),
-        ("out", 0, 4, 0, 1), (1, 0, 4, 0), None, "out", 7, ("out", 0, 4, None), ("out", np.False_, 4, 0),
-    ],
-    ids=repr,
-)  # fmt: skip
-def test_what_is_no_segment_is_named(wrong):
-    mapping = Mapping(list(GOOD))
-    mapping.segments.append(wrong)  # the list is anybody's
-    with pytest.raises(NetworkError) as error:
-        compile_network(build(), CHIP, mapping)
-    assert str(error.value) == (
-        f"mapping: {wrong!r} is no segment: (population, start, stop, core) with three whole numbers"
-    )
-
-
 def test_numbers_of_numpy_are_whole_numbers():
     kinds = (np.uint8, np.int16, np.int64)
     other = [(n, *(k(x) for k, x in zip(kinds, rest, strict=True))) for n, *rest in GOOD]

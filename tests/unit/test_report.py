@@ -217,8 +217,15 @@ def test_warnings_stand_first():
     assert figures(run)["warnings"] == ["population 'p0': 3 weights were clipped"]
 
 
+def rounded(population, parameter, asked, held, unit, error):
+    return {
+        "population": population, "parameter": parameter, "neuron": 0, "asked": asked, "held": held, "unit": unit,
+        "relative_error": error,
+    }  # fmt: skip
+
+
 ROUNDED = [
-    {"population": "p0", "parameter": "tau_mem_ms", "asked": 20.0, "held": 20.0221, "unit": "ms"},
+    rounded("p0", "tau_mem_ms", 20.0, 20.0221, "ms", 0.0011),
     {
         "population": "p1",
         "parameter": "bias",
@@ -226,13 +233,8 @@ ROUNDED = [
         "held": [0.0999, 0.25],
         "unit": "",
     },
-    {
-        "population": "x" * 200,
-        "parameter": "refractory_ms",
-        "asked": 1.5,
-        "held": 2.0,
-        "unit": "ms",
-    },
+    rounded("x" * 200, "refractory_ms", 1.5, 2.0, "ms", 1 / 3),
+    rounded("p2", "tau_syn_ms", 1e7, None, "ms", None),
 ]
 
 
@@ -244,10 +246,16 @@ def test_what_registers_do_not_hold_is_listed():
     assert figures(run)["rounding"] == ROUNDED
     text = rendered(run)
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert "p0 tau_mem_ms 20 20.0221 ms" in lines
-    assert "p1 bias 0.1 to 0.25 0.0999 to 0.25" in lines
-    assert "refractory_ms 1.5 2 ms" in lines
-    assert "2 more: --top 3, or --json" in rendered(run, top=1)
+    table = lines[lines.index("Rounded to registers") + 4 :][:5]
+    assert table == [
+        "p2 tau_syn_ms 1e+07 no decay ms -",
+        table[1],
+        "refractory_ms 1.5 2 ms 33 %",
+        "p0 tau_mem_ms 20 20.0221 ms 0.11 %",
+        "p1 bias 0.1 to 0.25 0.0999 to 0.25 -",
+    ]
+    assert table[1] == shortened("x" * 200, 78)
+    assert "3 more: --top 4, or --json" in rendered(run, top=1)
 
 
 def test_the_core_that_waits_longest_stands_beside_the_busiest():
