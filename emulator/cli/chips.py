@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from emulator.chip import EVENTS, Chip, chip_json_schema, load_chip, shipped_chips
+from emulator.chip import EVENTS, Chip, chip_json_schema, load_chip, shipped_chips, unpriced
 from emulator.cli.options import SetOption, collected, pairs
 from emulator.errors import EmulatorError
 from emulator.observe.report import unlimited
@@ -103,6 +103,11 @@ def _sizes(chip: Chip) -> Table:
     table.add_row("management", _management(chip))
     if unlimited(chip):
         table.add_row("unlimited", f"{', '.join(unlimited(chip))} (null)")
+    if unpriced(chip):
+        table.add_row(
+            "not priced",
+            f"{', '.join(unpriced(chip))}: the file is older than these events, which cost nothing and take no time",
+        )
     first, last = barrier_cycles(chip, 1), barrier_cycles(chip, mesh.n_tiles)
     table.add_row(
         "barrier",

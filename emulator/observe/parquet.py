@@ -28,6 +28,19 @@ class Named:
 Columns = Mapping[str, NDArray[Any] | Named]
 
 
+class Later(str):
+    """The dtype of a column that tables of earlier formats lack, and what each of their lines would hold."""
+
+    __slots__ = ("value",)
+    value: int
+
+    def __new__(cls, dtype: str, value: int) -> "Later":
+        """Return the name of a dtype that knows a value."""
+        kind = super().__new__(cls, dtype)
+        kind.value = value
+        return kind
+
+
 def _pyarrow() -> Any:
     import pyarrow.parquet  # noqa: PLC0415  # 0.4 s that only a run folder costs
 
@@ -167,7 +180,7 @@ def read_columns(path: Path, **wanted: str | Sequence[str]) -> dict[str, NDArray
     path : Path
         The file.
     **wanted : str or sequence of str
-        For each column its dtype, or for a column of names the names it may hold.
+        For each column its dtype, or for a column of names the names it may hold. One that is `Later` may be missing.
 
     Returns
     -------
@@ -187,10 +200,13 @@ def read_columns(path: Path, **wanted: str | Sequence[str]) -> dict[str, NDArray
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RunError(f"{path}: this is no readable Parquet file: {reason}") from None
-    if missing:
-        raise RunError(f"{path}: it has no column '{min(missing)}'")
+    absent = {name for name in missing if isinstance(wanted[name], Later)}
+    if missing - absent:
+        raise RunError(f"{path}: it has no column '{min(missing - absent)}'")
     return {
-        name: _numbers(path, name, table[name], kind)
+        name: np.full(len(table), kind.value, kind)
+        if name in absent and isinstance(kind, Later)
+        else _numbers(path, name, table[name], kind)
         if isinstance(kind, str)
         else _codes(path, name, table[name], kind)
         for name, kind in wanted.items()
