@@ -140,9 +140,10 @@ def read_plan(folder: Path) -> tuple[Plan, int]:
 
 
 def _manifest(path: Path) -> tuple[_Manifest, dict[str, NDArray[Any]]]:
-    content, tensors, _, version = read(path, KIND)
+    found = read(path, KIND)
+    content, tensors = upgraded_checkpoint(found.version, found.manifest, found.tensors)
     try:
-        return _Manifest.model_validate(content), upgraded_checkpoint(version, content, tensors)
+        return _Manifest.model_validate(content), tensors
     except ValidationError as error:
         KIND.damaged(path, f"its manifest: {error.errors()[0]['msg']}")
 

@@ -16,6 +16,8 @@ from emulator.observe.parquet import Later
 Manifest = dict[str, Any]
 State = dict[str, NDArray[Any]]
 
+MAX_STEPS = 2**32 - 1
+"""Steps are numbered in 32 bits."""
 INSTRUCTIONS = Later("uint32", 0)
 PAYLOAD = Later("int32", 1)
 CORE_CYCLES = {"core_learning_cycles": Later("int64", 0)}
@@ -48,43 +50,62 @@ def upgraded_run(manifest: Manifest) -> Manifest:
     return manifest
 
 
-def checkpoint_from_1(manifest: Manifest, state: State) -> State:
+def checkpoint_from_1(manifest: Manifest, state: State) -> tuple[Manifest, State]:
     """Checkpoint format 1 kept the slot of the accumulators that is due, not the step; and no words of neuron programs.
 
     Nothing that such a run does depends on the step but for its slot, so the first one from the run's own count on
     will do.
     """
-    slot, step = state.get("slot"), manifest.get("step")
-    n_slots = _n_slots(state)
-    if slot is None or slot.shape != (1,) or type(step) is not int or not n_slots:
-        return state  # which is a mistake that the checks find
+    slot, step, n_slots = state.get("slot"), manifest.get("step"), _n_slots(state)
+    if slot is None or slot.shape != (1,) or not n_slots or not isinstance(step, int):
+        return manifest, state  # which is a mistake that the checks find
+    step = min(step, MAX_STEPS)  # more is one, too
     step += (int(slot[0]) - step) % n_slots
-    return state | {"step": np.array([step], np.int64), "words": np.empty(0, np.int32)}
+    known: State = {"step": np.array([step], np.int64), "words": np.empty(0, np.int32)}
+    return manifest, state | known
 
 
 def _n_slots(state: State) -> int:
-    """Return how many slots the accumulators have, one where there are no compartments."""
+    """Return how many slots the accumulators have, one where there are no compartments; 0 where none can be told."""
     accumulators, u = state.get("accumulators"), state.get("u")
     if accumulators is None or u is None:
         return 0
-    return len(accumulators) // len(u) if len(u) else 1
+    return accumulators.size // u.size if u.size else 1
 
 
-def checkpoint_from_2(_manifest: Manifest, state: State) -> State:
-    """Checkpoint format 2 had no learning: no core spent time on it."""
+def checkpoint_from_2(manifest: Manifest, state: State) -> tuple[Manifest, State]:
+    """Checkpoint format 2 had no learning: no core spent time on it, and it bounded no step."""
     cycles = state.get("core_neuron_cycles")
-    return state if cycles is None else state | {"core_learning_cycles": np.zeros_like(cycles)}
+    if cycles is not None:
+        state = state | {"core_learning_cycles": np.zeros_like(cycles)}
+    return _with_bottleneck(manifest, "learning"), state
 
 
-CHECKPOINT_STEPS: dict[int, Callable[[Manifest, State], State]] = {
+def checkpoint_from_3_unmanaged(manifest: Manifest, state: State) -> tuple[Manifest, State]:
+    """Checkpoint format 3 had no management cores at first, which could bound a step."""
+    return _with_bottleneck(manifest, "management"), state
+
+
+def _with_bottleneck(manifest: Manifest, name: str) -> Manifest:
+    """Return the manifest of a run whose steps may be bounded by one thing more, if it is timed."""
+    timed = manifest.get("timed")
+    if not isinstance(timed, dict) or not isinstance(timed.get("bottleneck_names"), list):
+        return manifest
+    names = timed["bottleneck_names"]
+    added = [] if name in names else [name]
+    return manifest | {"timed": timed | {"bottleneck_names": [*names, *added]}}
+
+
+CHECKPOINT_STEPS: dict[int, Callable[[Manifest, State], tuple[Manifest, State]]] = {
     1: checkpoint_from_1,
     2: checkpoint_from_2,
+    3: checkpoint_from_3_unmanaged,
 }
-"""By the version they start from."""
+"""By the version they start from; the last one ends in its own."""
 
 
-def upgraded_checkpoint(version: int, manifest: Manifest, state: State) -> State:
-    """Return the tables of a checkpoint as today's format has them; its manifest needs no change.
+def upgraded_checkpoint(version: int, manifest: Manifest, state: State) -> tuple[Manifest, State]:
+    """Return manifest and tables of a checkpoint as today's format has them.
 
     Parameters
     ----------
@@ -96,5 +117,5 @@ def upgraded_checkpoint(version: int, manifest: Manifest, state: State) -> State
         Its tables.
     """
     for earlier in range(version, max(CHECKPOINT_STEPS) + 1):
-        state = CHECKPOINT_STEPS[earlier](manifest, state)
-    return state
+        manifest, state = CHECKPOINT_STEPS[earlier](manifest, state)
+    return manifest, state

@@ -140,6 +140,13 @@ def networks() -> dict[str, Any]:
     return found
 
 
+def options(name: str) -> dict[str, Any]:
+    """Return what a run of a network is given beside its steps and inputs."""
+    if name != "learning":
+        return {"seed": SEED}
+    return {"seed": SEED, "rewards": {"r0": [(3 * step) % 5 for step in range(STEPS)]}}
+
+
 def seen(run: Any) -> dict[str, Any]:
     """Return what a run did, in JSON's types and without anything that is rounded."""
     energy = run.energy()
@@ -190,10 +197,8 @@ def make(folder: Path, chip: Any, name: str, commit: str) -> None:
     program = compile_network(net, chip, seed=1)
     folder.mkdir()
     program.save(folder / "program.safetensors")
-    options: dict[str, Any] = {"seed": SEED}
-    if name == "learning":
-        options["rewards"] = {"r0": [(3 * step) % 5 for step in range(STEPS)]}
-    run = Emulator(chip, program).run(STEPS, inputs, **options)
+    given = options(name)
+    run = Emulator(chip, program).run(STEPS, inputs, **given)
     run.save(folder / "finished")
     expected = {"commit": commit, "formats": versions(), "finished": seen(run)}
     keeps = "checkpoint_every" in inspect.signature(Emulator.run).parameters
@@ -201,14 +206,14 @@ def make(folder: Path, chip: Any, name: str, commit: str) -> None:
         whole, stopped = Emulator(chip, program), Emulator(chip, program)
         for emulator in (whole, stopped):
             emulator.run(BEFORE, seed=SEED)
-        expected["unfinished"] = seen(whole.run(STEPS, inputs, **options))
+        expected["unfinished"] = seen(whole.run(STEPS, inputs, **given))
 
         def stop(_done: int) -> None:
             raise Stopped
 
         with contextlib.suppress(Stopped):
             stopped.run(
-                STEPS, inputs, **options, progress=stop,
+                STEPS, inputs, **given, progress=stop,
                 save_to=folder / "unfinished", checkpoint_every=CHECKPOINT_EVERY,
             )  # fmt: skip
         assert (folder / "unfinished" / "parts").is_dir()
