@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from emulator.atomic import atomic_file
 from emulator.errors import RunError
+from emulator.observe.upgrade import Later
 
 GROUP_ROWS = 1 << 20
 """Rows of a row group: what a stream holds in memory."""
@@ -27,19 +28,6 @@ class Named:
 
 
 Columns = Mapping[str, NDArray[Any] | Named]
-
-
-class Later(str):
-    """The dtype of a column that tables of earlier formats lack, and what each of their lines would hold."""
-
-    __slots__ = ("value",)
-    value: int
-
-    def __new__(cls, dtype: str, value: int) -> "Later":
-        """Return the name of a dtype that knows a value."""
-        kind = super().__new__(cls, dtype)
-        kind.value = value
-        return kind
 
 
 def _pyarrow() -> Any:
@@ -152,6 +140,17 @@ class Stream:
         return self._folder / f"{self.path.stem}.{index}.parquet"
 
 
+def add_column(path: Path, name: str, kind: Later) -> None:
+    """Give a table of an earlier format the column that it lacks, at one instant; one that has it stays as it is."""
+    pa = _pyarrow()
+    table = pa.parquet.read_table(path)
+    if name in table.column_names:
+        return
+    table = table.append_column(name, pa.array(np.full(len(table), kind.value, kind)))
+    with atomic_file(path) as file, _writer(file, table.schema) as writer:
+        writer.write_table(table)
+
+
 def read_parts(
     path: Path, parts: Path, n_parts: int, **wanted: str | Sequence[str]
 ) -> dict[str, NDArray[Any]]:
@@ -170,17 +169,6 @@ def write_columns(path: Path, columns: Columns) -> None:
     """Write columns of equal length as one file."""
     table = _table(columns)
     with _writer(path, table.schema) as writer:
-        writer.write_table(table)
-
-
-def add_column(path: Path, name: str, kind: Later) -> None:
-    """Give a table of an earlier format the column that it lacks, at one instant; one that has it stays as it is."""
-    pa = _pyarrow()
-    table = pa.parquet.read_table(path)
-    if name in table.column_names:
-        return
-    table = table.append_column(name, pa.array(np.full(len(table), kind.value, kind)))
-    with atomic_file(path) as file, _writer(file, table.schema) as writer:
         writer.write_table(table)
 
 

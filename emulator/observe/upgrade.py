@@ -11,10 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.observe.parquet import Later
-
 Manifest = dict[str, Any]
 State = dict[str, NDArray[Any]]
+
+
+class Later(str):
+    """The dtype of a column that tables of earlier formats lack, and what each of their lines would hold."""
+
+    __slots__ = ("value",)
+    value: int
+
+    def __new__(cls, dtype: str, value: int) -> "Later":
+        """Return the name of a dtype that knows a value."""
+        kind = super().__new__(cls, dtype)
+        kind.value = value
+        return kind
+
 
 MAX_STEPS = 2**32 - 1
 """Steps are numbered in 32 bits."""
