@@ -13,6 +13,7 @@ from emulator.chip.override import marked, override
 from emulator.chip.parse import parse, place_of
 from emulator.chip.schema import Chip
 from emulator.chip.tree import Mistake, Place, one_line, shortened
+from emulator.chip.upgrade import fill_in
 from emulator.errors import ChipError
 from emulator.shipped import shipped_files
 
@@ -66,6 +67,7 @@ def load_chip(
         root = None
     if root is None:
         raise _error(path, mistakes)
+    fill_in(root)
     for order, (key, value) in enumerate((set or {}).items(), 1):
         mistakes += override(root, str(key), value, order)
     loaded, found = check(root)

@@ -101,7 +101,7 @@ def _counted(name: str, chip: Chip) -> dict[str, Any]:
 
 def _described(chip: Chip) -> dict[str, Any]:
     """Return what a chip's file says, and what follows from it."""
-    from emulator.chip import EVENTS, to_json
+    from emulator.chip import EVENTS, to_json, unpriced
     from emulator.observe.report import assumed, unlimited
     from emulator.timing.analytic import barrier_cycles
 
@@ -112,12 +112,14 @@ def _described(chip: Chip) -> dict[str, Any]:
         },
         "cost_cycles": {event: chip.service_cycles(event) for event in EVENTS},
         "unlimited": unlimited(chip),
+        "not_priced": unpriced(chip),
         "assumed": assumed(chip),
         "chip": json.loads(to_json(chip)),
     }
 
 
 def _sizes(chip: Chip) -> Table:
+    from emulator.chip import unpriced
     from emulator.observe.report import unlimited
     from emulator.timing.analytic import barrier_cycles
 
@@ -153,6 +155,11 @@ def _sizes(chip: Chip) -> Table:
     table.add_row("management", _management(chip))
     if unlimited(chip):
         table.add_row("unlimited", f"{', '.join(unlimited(chip))} (null)")
+    if unpriced(chip):
+        table.add_row(
+            "not priced",
+            f"{', '.join(unpriced(chip))}: the file is older than these events, which cost nothing and take no time",
+        )
     first, last = barrier_cycles(chip, 1), barrier_cycles(chip, mesh.n_tiles)
     table.add_row(
         "barrier",

@@ -39,6 +39,7 @@ from emulator.observe.records import HeldRecords, Records
 from emulator.observe.run import Run
 from emulator.observe.tables import TIMING_FILES
 from emulator.observe.unfinished import read_unfinished
+from emulator.observe.upgrade import upgraded_run
 from emulator.program import Program
 from emulator.program.container import PROGRAM as PROGRAM_FILE
 from emulator.program.container import identity
@@ -150,7 +151,7 @@ def load_run(folder: Path, *, lazy: bool = False) -> Run:
     if any(mistakes):
         raise RunError("\n".join(filter(None, mistakes)))
     program = _read_program(folder, manifest.program.sha256, lazy=lazy)
-    if program.sha256 != manifest.program.sha256:
+    if not program.is_known_as(manifest.program.sha256):
         raise RunError(f"{folder / PROGRAM}: this is not the program of this run")
     unlisted = {CHIP, *tables.files(program, timed=manifest.timing is not None)} - set(
         manifest.files
@@ -297,7 +298,7 @@ def _is_run_folder(folder: Path) -> bool:
 
 
 def _read_content(folder: Path) -> dict[str, Any]:
-    """Return what the manifest of a run folder of this version holds."""
+    """Return what the manifest of a run folder holds, as this version would have written it."""
     path = folder / MANIFEST
     try:
         if folder.exists() and not folder.is_dir():
@@ -313,10 +314,11 @@ def _read_content(folder: Path) -> dict[str, Any]:
         raise RunError(f"{path}: damaged: it is not JSON") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise RunError(f"{path}: not the manifest of a run: its format is not '{FORMAT}'")
+    content = upgraded_run(content)
     if content.get("version") != VERSION:
         raise RunError(
             f"{path}: run format {content.get('version')!r}; "
-            f"this version of the emulator reads {VERSION}"
+            f"this version of the emulator reads 1 to {VERSION}"
         )
     return content
 

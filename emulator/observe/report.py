@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from emulator.chip import EVENTS, Chip
+from emulator.chip.upgrade import UNPRICED
 from emulator.observe.counters import CHIP
 from emulator.observe.energy import STATIC, Energy
 from emulator.observe.learned_report import learning_figures
@@ -233,7 +234,7 @@ def assumed(chip: Chip) -> list[dict[str, Any]]:
     for key, text in _sources(chip.model_dump()):
         if any(
             word in text.lower()
-            for word in ("assumed", "scaled", "fitted", "interpolated", "changed: ")
+            for word in ("assumed", "scaled", "fitted", "interpolated", "changed: ", UNPRICED)
         ):
             texts.setdefault(text, []).append(key)
     return [{"keys": keys, "source": text} for text, keys in texts.items()]

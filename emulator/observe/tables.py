@@ -24,6 +24,7 @@ from emulator.observe.parquet import (
 )
 from emulator.observe.records import Collector, Part, Totals, part_of, probed_neurons
 from emulator.observe.run import Run
+from emulator.observe.upgrade import CORE_CYCLES, INSTRUCTIONS
 from emulator.program import Program
 from emulator.timing import CORE_ARRAYS, LINKS, Timing
 
@@ -211,7 +212,7 @@ def _active_columns(program: Program, part: Part) -> Columns:
 def read_active(path: Table, program: Program, n_steps: int) -> NDArray[np.uint32]:
     """Return what was counted in each step, (n_steps, n_counts): see `Part`."""
     table = read_columns(
-        path, step="uint32", segment="uint32", active="uint32", instructions="uint32"
+        path, step="uint32", segment="uint32", active="uint32", instructions=INSTRUCTIONS
     )
     segment_sizes = program.segments[:, 2] - program.segments[:, 1]
     segment = table["segment"]
@@ -311,7 +312,9 @@ def read_timing(
     """Return the timing from its files and the four things that they do not hold."""
     by_step, by_core, by_link, by_latency = (folder / name for name in TIMING_FILES)
     steps = read_columns(by_step, cycles="int64", bottleneck=names)
-    cores = read_columns(by_core, **{_core_column(name): "int64" for name in CORE_ARRAYS})
+    cores = read_columns(
+        by_core, **{_core_column(n): CORE_CYCLES.get(n, "int64") for n in CORE_ARRAYS}
+    )
     links = read_columns(by_link, direction=LINKS, flits="int64")
     if len(steps["cycles"]) != n_steps or (steps["bottleneck"] < 0).any():
         raise RunError(

@@ -45,6 +45,7 @@ from emulator.observe.learned import Learned
 from emulator.observe.learned_tables import read_learned
 from emulator.observe.records import Columns, Part, freeze_columns, part_of
 from emulator.observe.run import Run
+from emulator.observe.upgrade_unfinished import upgrade_unfinished
 from emulator.program import Program, container
 from emulator.program.container import PROGRAM as PROGRAM_FILE
 from emulator.program.container import identity
@@ -268,6 +269,7 @@ def unfinished_folder(folder: Path) -> Iterator[tuple[RunWriter, Plan, Standing,
         program, chip = read_program_and_chip(folder)
         plan, standing, n_parts = read_checkpoint(folder, program)
         schedule = read_part(folder / INPUTS, lambda path: read_inputs(path, program, plan.steps))
+        upgrade_unfinished(folder, program, chip, plan, standing, n_parts)
         writer = RunWriter(folder, program, chip, n_parts, plan.weights_every)
         writer.tables.totals.spikes_per_source = standing.spikes_per_source
         writer.tables.totals.active_per_segment = standing.active_per_segment

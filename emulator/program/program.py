@@ -17,6 +17,7 @@ from emulator.network.managed import ManagedProgram
 from emulator.program import container
 from emulator.program.manifest import check_manifest
 from emulator.program.structure import check_structure
+from emulator.program.upgrade import upgraded
 
 ROW = np.dtype([("start", "<u4"), ("length", "<u2"), ("block", "<u2")])
 """A run of synapses of one source on one core: first synapse, how many, and its block."""
@@ -96,6 +97,7 @@ class Program:
     ) -> None:
         self.manifest = check_manifest(manifest)
         self.path = path
+        self.former_sha256: str | None = None  # of the file, where it is of an earlier format
         self.managed: tuple[ManagedProgram, ...] = ()  # functions, which no file can hold
         for name, (dtype, n_columns) in TENSORS.items():
             setattr(self, name, container.as_tensor(name, tensors.get(name), dtype, n_columns))
@@ -325,6 +327,12 @@ class Program:
         """Digest of the whole program: of its manifest, which holds the digest of every table."""
         return container.digest(self.manifest, self.tensors())
 
+    def is_known_as(self, sha256: str) -> bool:
+        """Return whether a digest is this program's, or that of the file of an earlier format it was read from."""
+        if self.former_sha256 == sha256:
+            return True
+        return self.sha256 == sha256
+
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the tables as they are stored."""
         tables = {name: getattr(self, name) for name in TENSORS}
@@ -348,17 +356,22 @@ class Program:
     def load(cls, path: str | Path) -> Self:
         """Open a program file: memory-mapped, every checksum and index verified.
 
+        One of an earlier format becomes a program of today's in memory, which says in its assumptions what the format
+        did not know.
+
         Raises
         ------
         ProgramError
             When the file is damaged, truncated, not a program, or of another version.
         """
         path = regular_file(path_of("path", path, ProgramError), ProgramError)
-        manifest, tensors, sha256 = container.read(path, container.PROGRAM)
-        program = cls(manifest, tensors, path=path)
-        vars(program)["sha256"] = (
-            sha256  # verified, and not to be worked out from half a gigabyte again
-        )
+        found = container.read(path, container.PROGRAM)
+        program = cls(*upgraded(found.version, found.manifest, found.tensors), path=path)
+        if program.manifest == found.manifest:
+            # Verified, and not to be worked out from half a gigabyte again.
+            vars(program)["sha256"] = found.sha256
+        else:
+            program.former_sha256 = found.sha256
         return program
 
     @cached_property
@@ -373,7 +386,7 @@ class Program:
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy in another process needs; what follows from it is made there."""
         sha256 = {name: value for name, value in vars(self).items() if name == "sha256"}
-        own = {"manifest": self.manifest, "path": self.path, "managed": self.managed}
+        own = {name: vars(self)[name] for name in ("manifest", "path", "former_sha256", "managed")}
         return own | {"tensors": self.tensors()} | sha256
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -178,7 +178,7 @@ def _edit_header(path, edit):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda h: h["__metadata__"].update(version="9"), "{path}: program format '9'; this version reads 4: compile the network again"),
+        (lambda h: h["__metadata__"].update(version="9"), "{path}: program format '9'; this version reads 1 to 4: compile the network again"),
         (lambda h: h["__metadata__"].update(format="x"), "{path}: a safetensors file, but not a program: its __metadata__ has no format 'emulator-program'"),
         (lambda h: h["__metadata__"].pop("manifest"), "{path}: this program file is damaged: its __metadata__ is incomplete; compile the network again"),
         (lambda h: h.pop("bias"), "{path}: this program file is damaged: tables ['bias'] are not in both lists of the header; compile the network again"),
