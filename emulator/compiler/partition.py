@@ -110,7 +110,7 @@ def partition(network: Network, chip: Chip, neurons_per_core: int | None) -> lis
     Parameters
     ----------
     neurons_per_core : int or None
-        At most so many neurons of a population on a core, where the population does not say it itself.
+        At most so many neurons of a population on a core; a population may ask for fewer.
 
     Raises
     ------
@@ -398,8 +398,7 @@ def _units(network: Network, neurons_per_core: int | None) -> list[Unit]:
         members = [network.populations[each] for each in group]
         packs = {p.pack for p in members}
         pack = None if packs == {None} else False not in packs
-        wishes = [p.neurons_per_core or neurons_per_core for p in members]
-        at_most = min((wish for wish in wishes if wish), default=None)
+        at_most = _least(neurons_per_core, *(p.neurons_per_core for p in members))
         learns = frozenset().union(*(epochs[each] for each in group))
         units.append(Unit(group, population.size, at_most, pack, first, learns))
         first += population.size * len(group)
