@@ -7,7 +7,7 @@ DEV     = $(VENV)/.dev
 SOURCES = $(wildcard ext/*.pyx ext/*.pxd emulator/kernels/*.pxd) setup.py pyproject.toml
 
 help:            ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */|/' | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 run: $(READY)    ## classify handwritten digits on an emulated Loihi: spikes, cycles, energy
 	$(PY) programs/digits.py
@@ -34,7 +34,10 @@ bench: $(DEV)    ## time everything against bare loops: a table, and JSON to com
 build: $(DEV)    ## recompile the kernels that changed
 	$(PY) setup.py -q build_ext --inplace
 
-ci: check test   ## what CI runs
+wheel-check:     ## install a wheel and an sdist into empty environments, and try both from elsewhere (3 minutes)
+	$(PYTHON) tests/wheel_check.py
+
+ci: check test wheel-check ## what CI runs
 
 clean:           ## remove everything that was built
 	rm -rf build $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
@@ -45,7 +48,7 @@ $(VENV)/bin/python:
 
 $(READY): $(SOURCES) | $(VENV)/bin/python
 	@echo 'installing and building: about a minute'
-	$(PY) -m pip install --quiet -e '.[digits]'
+	$(PY) -m pip install --quiet -e .
 	@touch $@
 
 $(DEV): $(SOURCES) | $(VENV)/bin/python
@@ -53,5 +56,5 @@ $(DEV): $(SOURCES) | $(VENV)/bin/python
 	$(PY) -m pip install --quiet -e '.[dev]'
 	@touch $@ $(READY)
 
-.PHONY: help run test slow check format bench build ci clean
+.PHONY: help run test slow check format bench build wheel-check ci clean
 .DEFAULT_GOAL := help

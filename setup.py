@@ -1,9 +1,9 @@
-"""Build the kernels: every ext/NAME.pyx becomes emulator.kernels.NAME."""
+"""Build the kernels: every ext/NAME.pyx becomes emulator.kernels.NAME; ship chips and programs with the package."""
 
 from pathlib import Path
 
 from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 
 SHARED = "emulator.kernels._shared"  # Cython's own utility code, compiled once for all kernels
 
@@ -23,7 +23,12 @@ kernels = [
 ]
 kernels.append(Extension(SHARED, ["build/cython/_shared.c"]))
 
+# Folders beside the package become part of it where it is installed: `emulator/shipped.py` finds them in both.
+BESIDE = {f"emulator.{name}": name for name in ("chipconfigs", "programs")}
+
 setup(
+    packages=[*find_packages(include=["emulator*"]), *BESIDE],
+    package_dir=BESIDE,
     ext_modules=cythonize(
         kernels,
         build_dir="build/cython",
@@ -36,5 +41,5 @@ setup(
             "initializedcheck": False,
             "cdivision": True,
         },
-    )
+    ),
 )

@@ -38,6 +38,8 @@ class Managed(NamedTuple):
 
     def later(self, steps: int) -> "Managed":
         """Return it with other step numbers."""
+        if not self:
+            return self
         moved = [table.copy() for table in self]
         for table in moved:
             table[:, 0] += steps
@@ -53,6 +55,8 @@ NO_LINES = Managed()
 
 def joined(parts: Sequence[Managed]) -> Managed:
     """Return parts that follow each other as one."""
+    if not any(parts):
+        return NO_LINES
     return Managed(*(np.concatenate(tables) for tables in zip(Managed(), *parts, strict=True)))
 
 

@@ -3,22 +3,37 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emulator.arguments import require_kind, shown, whole
+from emulator.arguments import (
+    callable_or_none,
+    flag,
+    is_one_of,
+    path_of,
+    require_kind,
+    shown,
+    whole,
+)
 from emulator.chip import Chip
-from emulator.engine import MAX_THREADS, Engine, plastic_sizes, reward_schedule, spike_schedule
+from emulator.engine import (
+    MAX_THREADS,
+    Engine,
+    Schedule,
+    plastic_sizes,
+    reward_schedule,
+    spike_schedule,
+)
 from emulator.errors import ChipError, ProgramError, RunError
 from emulator.management import Management, check_attached
 from emulator.network.managed import ChannelPlan, managed, missing_cores
 from emulator.observe.checkpoint import Plan, Standing
 from emulator.observe.learned import Learned
-from emulator.observe.records import Collector, probed_neurons
+from emulator.observe.records import Collector, Probes
 from emulator.observe.run import Run
 from emulator.observe.writing import (
     RunWriter,
@@ -29,7 +44,7 @@ from emulator.observe.writing import (
 from emulator.program import Program, check_fit
 from emulator.running import Session
 from emulator.stepping import NeuronStep, watch
-from emulator.timing import TIMING_MODES, TimingMode
+from emulator.timing import TIMING_MODES, Timers, TimingMode
 
 MAX_STEPS = 2**32 - 1
 """Steps are numbered in 32 bits."""
@@ -82,11 +97,43 @@ class Emulator:
         self.program = program
         self.threads = threads
         self._programs = list(program.managed)
+        self._kept: dict[str, NDArray[Any]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return chip, program and state: a copy, in another process too, goes on from where this one stands.
+
+        Raises
+        ------
+        RunError
+            When management programs may have run, which keep state of their own.
+        """
+        state = self._kept
+        if "_engine" in vars(self):
+            if self._engine.is_managed:
+                raise RunError(
+                    "an emulator with management programs is copied before its first run: they keep state of their "
+                    "own, which no copy can hold"
+                )
+            state = self._engine.snapshot()
+        own = ("chip", "program", "threads", "_programs")
+        return {name: vars(self)[name] for name in own} | {"_kept": state}
 
     @cached_property
     def _engine(self) -> Engine:
         is_managed = bool(self._programs or self.program.manifest["channels"])
-        return Engine(self.program, self.chip, self.threads, is_managed=is_managed)
+        engine = Engine(self.program, self.chip, self.threads, is_managed=is_managed)
+        if self._kept is not None:
+            engine.restore(self._kept)
+            self._kept = None
+        return engine
+
+    @cached_property
+    def _probes(self) -> Probes:
+        return Probes(self.program)
+
+    @cached_property
+    def _timers(self) -> Timers:
+        return Timers(self.program, self.chip, self._engine.threads)
 
     @cached_property
     def _management(self) -> Management | None:
@@ -168,19 +215,34 @@ class Emulator:
     def weights(self, projection: str) -> NDArray[np.int32]:
         """Return the weights of a projection as they are now, as mantissas, (post, pre); 0 where there is no synapse.
 
+        Weights of several synapses between the same two neurons are added; `synapses` has each.
+
         Raises
         ------
         KeyError
             When there is no such projection.
         """
-        return Learned(self.program, [(0, self._engine.learned())]).matrix(projection, "weights")
+        return self._learned().matrix(projection, "weights")
+
+    def synapses(self, projection: str) -> dict[str, NDArray[np.int32]]:
+        """Return the synapses of a projection as they are now, one by one; see `Run.synapses`.
+
+        Raises
+        ------
+        KeyError
+            When there is no such projection.
+        """
+        return self._learned().table(projection)
+
+    def _learned(self) -> Learned:
+        return Learned(self.program, [(0, self._engine.learned())])
 
     def watch(
         self,
         population: str,
         neuron: int,
         steps: int,
-        inputs: Mapping[str, ArrayLike] | None = None,
+        inputs: Mapping[str, Any] | None = None,
         *,
         seed: int = 0,
         rewards: Mapping[str, ArrayLike] | None = None,
@@ -192,6 +254,8 @@ class Emulator:
         RunError
             When there is no such neuron, or its model is no microcode.
         """
+        steps = whole("steps", steps, 0, MAX_STEPS, RunError)
+        seed = whole("seed", seed, 0, 2**63 - 1, RunError)
         schedule = spike_schedule(self.program, inputs, steps)
         schedule = schedule._replace(rewards=reward_schedule(self.program, rewards, steps))
         _ = self._management  # it acts in these steps too
@@ -200,7 +264,7 @@ class Emulator:
     def run(  # noqa: PLR0913  # each is an option of a run
         self,
         steps: int,
-        inputs: Mapping[str, ArrayLike] | None = None,
+        inputs: Mapping[str, Any] | None = None,
         *,
         timing: TimingMode = "cycle",
         seed: int = 0,
@@ -220,9 +284,19 @@ class Emulator:
         ----------
         steps : int
             Algorithmic time steps.
-        inputs : mapping of input population to array, optional
-            Bool (steps, size), or integer pairs (n_spikes, 2) of step and neuron. Row t is emitted in step t and acts
-            at t + 1 + delay; after the last row nothing comes.
+        inputs : mapping of input population to its spikes, optional
+            A spike of step t acts at t + 1 + delay. What is given is copied. One of these forms:
+
+            * raster: bool (steps, size), a row for each step; after the last nothing comes. Integers of 0 and 1 are
+              read alike, but not for two neurons, and a scipy sparse matrix, whose zeros are no spikes
+            * pairs: integers (n_spikes, 2), step and neuron of each spike, in any order; triples (n_spikes, 3) with the
+              payload for an input that has payloads
+            * table: a mapping, a structured array or a data frame with columns `step`, `neuron` and, where there are
+              any, `payload`
+
+            For two neurons zeros and ones in two columns may be pairs or a raster. They are read as pairs where
+            nobody would make such a raster: where rows are in order, each once, and it is a list, or an array of
+            more than 8 bits that has not one row for each step. Others are refused, unless both are the same spikes.
         timing : {"cycle", "analytic", "off"}
             How long each step takes; never what it computes. "cycle" follows each packet through the mesh, "analytic"
             is a lower bound.
@@ -267,54 +341,64 @@ class Emulator:
         """
         steps = whole("steps", steps, 0, MAX_STEPS, RunError)
         seed = whole("seed", seed, 0, 2**63 - 1, RunError)
-        if timing not in TIMING_MODES:
+        strict = flag("strict", strict, RunError)
+        keep_partial = flag("keep_partial", keep_partial, RunError)
+        force = flag("force", force, RunError)
+        callable_or_none("progress", progress, RunError)
+        if not is_one_of(timing, TIMING_MODES):
             raise RunError(f"timing is {shown(timing)}; allowed: {', '.join(TIMING_MODES)}")
+        if not isinstance(strict, bool | np.bool_):
+            raise RunError(f"strict is {shown(strict)}; it must be True or False")
         reset_every, checkpoint_every, weights_every = _intervals(
             self.program, save_to, reset_every=reset_every, checkpoint_every=checkpoint_every,
             weights_every=weights_every,
         )  # fmt: skip
         if save_to is None:
-            _check_memory(self.program, steps, timing, weights_every)
+            _check_memory(self.program, self._probes, steps, timing, weights_every)
         schedule = spike_schedule(self.program, inputs, steps)
-        schedule = schedule._replace(rewards=reward_schedule(self.program, rewards, steps))
-        plan = Plan(
-            steps=steps,
-            timing=timing,
-            seed=seed,
-            strict=strict,
-            reset_every=reset_every,
-            checkpoint_every=checkpoint_every,
-            weights_every=weights_every,
+        if rewards is not None:
+            schedule = schedule._replace(rewards=reward_schedule(self.program, rewards, steps))
+        plan = _plan(
+            steps, timing, seed, bool(strict), reset_every, checkpoint_every, weights_every
         )
-        standing, chip, engine = Standing(), self.chip, self._engine
-        management = self._management
-        if management is not None and checkpoint_every is not None:
+        if self._management is not None and checkpoint_every is not None:
             raise RunError(
                 "checkpoint_every: management programs keep state of their own, which no file holds"
             )
         if save_to is None:
-            collector = Collector(self.program, weights_every)
-            session = Session(engine, chip, plan, schedule, standing, collector, management)
-            if not session.advance(progress) and not keep_partial:
+            collector = Collector(self.program, weights_every, self._probes.neurons)
+            session = self._session(plan, schedule, collector)
+            done = session.advance(progress, stoppable=keep_partial or not session.is_short)
+            if not done and not keep_partial:
                 raise KeyboardInterrupt
             return session.run(collector.records())
-        folder = Path(save_to)
+        folder = path_of("save_to", save_to, RunError)
         if checkpoint_every is None:
             with new_run_folder(
-                folder, self.program, chip, force=force, weights_every=weights_every
+                folder, self.program, self.chip, force=force, weights_every=weights_every
             ) as writer:
-                session = Session(engine, chip, plan, schedule, standing, writer, management)
+                session = self._session(plan, schedule, writer)
                 if not session.advance(progress) and not keep_partial:
                     raise KeyboardInterrupt
                 run = session.finish()
             return replace(run, records=writer.records(run.n_steps))
-        standing.state = engine.snapshot()
+        standing = Standing(state=self._engine.snapshot())
         with new_unfinished_folder(
-            folder, self.program, chip, plan, schedule, standing, force=force
+            folder, self.program, self.chip, plan, schedule, standing, force=force
         ) as writer:
-            return _to_the_end(
-                Session(engine, chip, plan, schedule, standing, writer), writer, progress
-            )
+            return _to_the_end(self._session(plan, schedule, writer, standing), writer, progress)
+
+    def _session(
+        self,
+        plan: Plan,
+        schedule: Schedule,
+        keeper: Collector | RunWriter,
+        standing: Standing | None = None,
+    ) -> Session:
+        return Session(
+            self._engine, self.chip, plan, schedule, standing or Standing(), keeper, self._management,
+            self._probes, self._timers,
+        )  # fmt: skip
 
 
 def resume_run(
@@ -340,7 +424,13 @@ def resume_run(
     RunError
         When there is no such run, it is finished, it is damaged, or another process goes on with it.
     """
-    with unfinished_folder(Path(folder)) as (writer, plan, standing, schedule):
+    callable_or_none("progress", progress, RunError)
+    with unfinished_folder(path_of("folder", folder, RunError)) as (
+        writer,
+        plan,
+        standing,
+        schedule,
+    ):
         emulator = Emulator(writer.chip, writer.program, threads=threads)
         engine = emulator._engine
         engine.restore(standing.state)
@@ -359,6 +449,23 @@ def _to_the_end(session: Session, writer: RunWriter, progress: Callable[[int], N
     return session.finish()
 
 
+@lru_cache(16, typed=True)
+def _plan(
+    steps: int, timing: TimingMode, seed: int, strict: bool, reset_every: int | None,
+    checkpoint_every: int | None, weights_every: int | None,
+) -> Plan:  # fmt: skip
+    """Return what is asked of a run; in a loop of short ones it is the same again and again."""
+    return Plan(
+        steps=steps,
+        timing=timing,
+        seed=seed,
+        strict=strict,
+        reset_every=reset_every,
+        checkpoint_every=checkpoint_every,
+        weights_every=weights_every,
+    )
+
+
 def _intervals(
     program: Program, save_to: str | Path | None, **intervals: int | None
 ) -> list[int | None]:
@@ -375,12 +482,12 @@ def _intervals(
 
 
 def _check_memory(
-    program: Program, steps: int, timing: TimingMode, weights_every: int | None
+    program: Program, probes: Probes, steps: int, timing: TimingMode, weights_every: int | None
 ) -> None:
     """Refuse a run whose records cannot be held in memory, before anything is made."""
     # What is recorded is held in chunks and then in one piece: twice 4 bytes for each value.
     n_values = program.n_counts + sum(
-        len(neurons) for probed in probed_neurons(program).values() for neurons in probed.values()
+        len(neurons) for probed in probes.neurons.values() for neurons in probed.values()
     )
     per_step = 8 * n_values + 8 + (0 if timing == "off" else 18)
     if weights_every is not None:

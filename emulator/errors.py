@@ -51,3 +51,8 @@ class ManagementError(EmulatorError):
 
 class WorldError(EmulatorError):
     """An environment does not fit what senses it and acts on it, or the other way round."""
+
+
+def printable(text: str) -> str:
+    """Return a text in which what a terminal would act on is escaped: names of files may hold anything."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,13 +1,13 @@
 """Inputs from a file: an .npz with `<population>_step`, `<population>_neuron`, perhaps `_payload`; and `r0`, `r1`."""
 
-import zipfile
-import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.errors import NetworkError
+from emulator.files import read_arrays
 
 LIMIT = 2**31
 COLUMNS = ("step", "neuron", "payload")
@@ -34,8 +34,7 @@ def read_inputs(path: str | Path) -> dict[str, NDArray[np.int64]]:
     NetworkError
         With every mistake in the file.
     """
-    path = Path(path)
-    arrays = _read(path)
+    arrays = read_arrays(path, NetworkError)
     mistakes = [] if arrays else ["it holds no arrays"]
     columns: dict[str, dict[str, NDArray[np.generic]]] = {}
     for key, array in arrays.items():
@@ -68,6 +67,16 @@ def read_inputs(path: str | Path) -> dict[str, NDArray[np.int64]]:
     }
 
 
+def as_tables(
+    inputs: Mapping[str, NDArray[np.int64]],
+) -> dict[str, dict[str, NDArray[np.int64]]]:
+    """Return what `read_inputs` did with the columns named, which nobody can take for a raster."""
+    return {
+        name: dict(zip(COLUMNS, np.transpose(spikes), strict=False))
+        for name, spikes in inputs.items()
+    }
+
+
 def read_rewards(path: str | Path, steps: int | None = None) -> dict[str, NDArray[np.int64]]:
     """Read the rewards of a run: the arrays `r0` and `r1` of an .npz file, a whole number for each step.
 
@@ -83,8 +92,7 @@ def read_rewards(path: str | Path, steps: int | None = None) -> dict[str, NDArra
     NetworkError
         When one is no row of whole numbers.
     """
-    path = Path(path)
-    rewards = {key: array for key, array in _read(path).items() if key in REWARDS}
+    rewards = read_arrays(path, NetworkError, REWARDS)
     mistakes = [
         f"{path}: '{key}' is {array.dtype} of shape {array.shape}; it must be one row of whole numbers"
         for key, array in rewards.items()
@@ -101,23 +109,9 @@ def read_rewards(path: str | Path, steps: int | None = None) -> dict[str, NDArra
     }
 
 
-def _read(path: Path) -> dict[str, NDArray[np.generic]]:
-    try:
-        with path.open("rb"):
-            pass
-        if not zipfile.is_zipfile(path):
-            raise NetworkError(f"{path}: not an .npz file, or a truncated one")
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except FileNotFoundError:
-        raise NetworkError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise NetworkError(f"{path}: cannot be read: {reason or error}") from None
-
-
 def _mistakes(key: str, column: NDArray[np.generic]) -> list[str]:
-    is_integer = np.issubdtype(column.dtype, np.integer) or not column.size
+    # Not np.integer, which durations are as well: their unit would be lost.
+    is_integer = column.dtype.kind in "iu" or not column.size
     if column.ndim != 1 or not is_integer:
         return [
             f"'{key}' is {column.dtype} of shape {column.shape}; it must be one row of integers"

@@ -1,19 +1,21 @@
 """A run: the engine's chunks of steps go to a timing model and to what keeps their records, in memory or in files."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import replace
 from time import perf_counter
 
-from emulator.account import Managed
+import numpy as np
+
+from emulator.account import NO_LINES, Managed
 from emulator.chip import Chip
-from emulator.engine import Chunk, Engine, Schedule, ctrl_c
+from emulator.engine import FIRST_STEPS, Chunk, Engine, Schedule, ctrl_c
 from emulator.management import Management
 from emulator.observe.checkpoint import Plan, Standing
 from emulator.observe.records import Collector, Probes, Records, empty_part
 from emulator.observe.run import Run
 from emulator.observe.writing import RunWriter
-from emulator.timing import Timing, start_timing
+from emulator.timing import Timer, Timers, Timing
 
 Progress = Callable[[int], None]
 
@@ -37,6 +39,10 @@ class Session:
         Takes the records; only a RunWriter makes checkpoints.
     management : Management, optional
         The management cores.
+    probes : Probes, optional
+        Of the program; made anew by default.
+    timers : Timers, optional
+        Of the program on the chip, kept from run to run; made anew by default.
     """
 
     def __init__(
@@ -48,17 +54,30 @@ class Session:
         standing: Standing,
         keeper: Collector | RunWriter,
         management: Management | None = None,
+        probes: Probes | None = None,
+        timers: Timers | None = None,
     ) -> None:
         self.management = management
         if management is not None:
             management.take()  # what was done outside of runs, or in one that failed, belongs to no run
         self.engine, self.chip, self.plan, self.schedule = engine, chip, plan, schedule
         self.standing, self.keeper = standing, keeper
-        self._probes = Probes(engine.program)
+        self._probes = Probes(engine.program) if probes is None else probes
+        self._timers = Timers(engine.program, chip, engine.threads) if timers is None else timers
         self._began = engine.machine.step - standing.step  # the chip's step 0 of this run
+        self._timer: Timer | None = None
+        self._progress: Progress | None = None
+        self._clock = 0.0
 
-    def advance(self, progress: Progress | None) -> bool:
+    def advance(self, progress: Progress | None, *, stoppable: bool = True) -> bool:
         """Run to the end; return False when Ctrl-C ended it before.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with the number of steps done, after each chunk.
+        stoppable : bool
+            Whether Ctrl-C ends the run where nothing is half done; otherwise it raises, in a short run: see `is_short`.
 
         Raises
         ------
@@ -66,53 +85,15 @@ class Session:
             In a strict run.
         """
         plan, standing = self.plan, self.standing
-        with ExitStack() as stack:
-            timer = start_timing(
-                self.engine.program,
-                self.chip,
-                plan.timing,
-                self.engine.threads,
-                first_step=standing.step,
-            )
-            if timer is not None:
-                stack.enter_context(timer)
-            interrupted = stack.enter_context(ctrl_c())
-            began, before = perf_counter(), standing.wall_seconds
-
-            def checkpoint() -> None:
-                standing.wall_seconds = before + perf_counter() - began
-                standing.state = self.engine.snapshot()
-                timed = None if timer is None else timer.take()
-                self._add_time(timed)
-                assert isinstance(self.keeper, RunWriter)
-                self.keeper.checkpoint(plan, standing, timed)
-
-            def take(chunk: Chunk) -> None:
-                did = self._managed(chunk.first_step)
-                if timer is not None:
-                    timer.submit(chunk.spike_start, chunk.spike_source, chunk.active, did)
-                step = chunk.first_step + len(chunk.active)
-                learned = ((step, self.engine.learned()),) if self._keeps(step) else ()
-                self.keeper.add(
-                    replace(
-                        self._probes.part(chunk),
-                        learned=learned,
-                        managed=did.later(chunk.first_step),
-                    )
-                )
-                standing.n_synaptic_events += chunk.n_synaptic_events
-                standing.n_overflows += chunk.n_overflows
-                standing.step = step
-                if plan.checkpoint_every and standing.step % plan.checkpoint_every == 0:
-                    checkpoint()
-                if progress is not None:
-                    progress(standing.step)
-
+        stopping = ctrl_c() if stoppable else nullcontext()
+        with self._timers.timer(plan.timing, standing.step) as timer, stopping as interrupted:
+            self._timer, self._progress = timer, progress
+            self._clock = perf_counter() - standing.wall_seconds
             done = self.engine.run(
                 plan.steps,
                 self.schedule,
                 self._probes.read,
-                take,
+                self._take,
                 seed=plan.seed,
                 first_step=standing.step,
                 strict=plan.strict,
@@ -121,18 +102,59 @@ class Session:
                 stop=interrupted,
             )
             if plan.checkpoint_every and done < plan.steps:
-                checkpoint()
+                self._checkpoint()
                 return False
             self._keep_last(done)
             if timer is not None:
                 self._add_time(timer.take())
-        standing.wall_seconds = before + perf_counter() - began
+        standing.wall_seconds = perf_counter() - self._clock
         return done == plan.steps
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the run is over before anybody waits for it, and alone: a Ctrl-C may as well raise when it is."""
+        left = self.plan.steps - self.standing.step
+        return (
+            left <= FIRST_STEPS
+            and self.engine.threads == 1
+            and self.management is None
+            and isinstance(self.keeper, Collector)
+        )
+
+    def _take(self, chunk: Chunk) -> None:
+        """Keep a chunk of steps that the engine has done."""
+        standing, plan = self.standing, self.plan
+        predicted = int(self.engine.fan_out[chunk.spike_source].sum(dtype=np.int64))
+        assert predicted == chunk.n_synaptic_events, (
+            f"{chunk.n_synaptic_events} synaptic events were made, {predicted} follow from the spikes"
+        )
+        did = self._managed(chunk.first_step)
+        if self._timer is not None:
+            self._timer.submit(chunk.spike_start, chunk.spike_source, chunk.active, did)
+        step = chunk.first_step + len(chunk.active)
+        learned = ((step, self.engine.learned()),) if self._keeps(step) else ()
+        self.keeper.add(self._probes.part(chunk, learned, did.later(chunk.first_step)))
+        standing.n_synaptic_events += chunk.n_synaptic_events
+        standing.n_overflows += chunk.n_overflows
+        standing.step = step
+        if plan.checkpoint_every and step % plan.checkpoint_every == 0:
+            self._checkpoint()
+        if self._progress is not None:
+            self._progress(step)
+
+    def _checkpoint(self) -> None:
+        standing = self.standing
+        standing.wall_seconds = perf_counter() - self._clock
+        standing.state = self.engine.snapshot()
+        timed = None if self._timer is None else self._timer.take()
+        self._add_time(timed)
+        assert isinstance(self.keeper, RunWriter)
+        self.keeper.checkpoint(self.plan, standing, timed)
 
     def _managed(self, n_steps_before: int) -> Managed:
         """Return what management cores did since it was asked last; its steps count from the chunk's first."""
         if self.management is None:
-            return Managed()
+            return NO_LINES
         return self.management.take().later(-self._began - n_steps_before)
 
     def _keeps(self, step: int) -> bool:
@@ -154,7 +176,7 @@ class Session:
     def run(self, records: Records) -> Run:
         """Return the run as far as it is."""
         standing, plan = self.standing, self.plan
-        run = Run(
+        return Run(
             program=self.engine.program,
             chip=self.chip,
             n_steps=standing.step,
@@ -166,11 +188,6 @@ class Session:
             n_overflows=standing.n_overflows,
             wall_seconds=standing.wall_seconds,
         )
-        predicted = run.counters.total("synaptic_event")
-        assert predicted == standing.n_synaptic_events, (
-            f"{standing.n_synaptic_events} synaptic events were made, {predicted} follow from the spikes"
-        )
-        return run
 
     def finish(self) -> Run:
         """Finish the run's folder and return the run; a first Ctrl-C does not end this."""

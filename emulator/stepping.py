@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import is_one_of, is_whole, quoted, shown
 from emulator.engine import Chunk, Engine, Probed, Schedule
 from emulator.errors import RunError
 from emulator.microcode import PROBE, Model, Op, Step, instruction_text, labels_of, operand_text
@@ -89,9 +90,9 @@ def watch(
 
 
 def _model(program: Program, population: str, neuron: int) -> Model:
-    if population not in program.population_index:
+    if not is_one_of(population, program.population_index):
         known = ", ".join(program.population_index)
-        raise RunError(f"no population '{population}'; there are: {known}")
+        raise RunError(f"no population {quoted(population)}; there are: {known}")
     entry = program.manifest["populations"][program.population_index[population]]
     model = program.model_of(population)
     if model is None:
@@ -99,9 +100,9 @@ def _model(program: Program, population: str, neuron: int) -> Model:
         raise RunError(
             f"population '{population}' {what}; only microcode has instructions: 'microcode:lif' is 'lif' in it"
         )
-    if not 0 <= neuron < entry["size"]:
+    if not is_whole(neuron) or not 0 <= neuron < entry["size"]:
         raise RunError(
-            f"population '{population}' has neurons 0 to {entry['size'] - 1}, no {neuron}"
+            f"population '{population}' has neurons 0 to {entry['size'] - 1}, no {shown(neuron)}"
         )
     return model
 

@@ -162,32 +162,32 @@ cdef void add_term(Visit *v, const LearningTerm *term) noexcept nogil:
 
 
 cdef void take_source(Visit *v, int64_t pre) noexcept nogil:
-    """Find what acts in the rows of a source. Products of zero are left out where they change nothing."""
+    """Find what acts in the rows of a source. Products of zero, which change nothing, are left out."""
     cdef PlasticRule *rule = v.rule
     cdef const Product *product
     cdef int32_t t, j, coefficient
     v.pre, v.n_acting, v.needed = pre, 0, 0
-    v.targets = 0 if rule.keeps else rule.targets
-    v.gated = rule.keeps
+    v.targets = 0
+    v.gated = v.few_fired
     v.is_simple = True
     for t in range(v.n_products):
         product = &v.products[t]
-        if rule.keeps and not acts(rule, product.term, pre):
+        if not acts(rule, product.term, pre):
             continue
         coefficient = product.coefficient
         for j in range(product.n_scalars):
             coefficient *= number_of(rule, &rule.operands[product.scalars[j]], pre)
-        if rule.keeps and not coefficient:
+        if not coefficient:
             continue
         for j in range(product.n_lanes):
             v.needed |= <uint32_t>1 << product.lanes[j]
         v.targets |= 1 << product.term.target
-        v.gated &= v.few_fired and product.term.gate == GATE_Y0
+        v.gated &= product.term.gate == GATE_Y0
         v.acting[v.n_acting] = t
         v.scale[v.n_acting] = scale_t(coefficient, product.term.down, product.term.up)
         v.n_acting += 1
         v.is_simple &= product.n_lanes == 1
-    v.is_simple &= v.targets == 1 and 1 <= v.n_acting <= 2 and v.rule.devices == NULL
+    v.is_simple &= v.targets == 1 and v.n_acting <= 2 and rule.devices == NULL and not rule.loose & 1
     if rule.rounding == STOCHASTIC:
         v.k0 = keyed_hash(<uint32_t>pre, v.key[0], v.key[1])
         v.k1 = keyed_hash(<uint32_t>pre, v.key[2], v.key[3])
@@ -354,7 +354,7 @@ cdef void visit_picked(Visit *v, const PlasticRow *row) noexcept nogil:
                 word[v.at[j]] = <uint32_t>v.word[j]
         else:
             memcpy(word + v.at[0], v.word, n * sizeof(int32_t))
-        if rule.targets & 4:
+        if v.targets & 4:
             for j in range(n):
                 tag[v.at[j]] = v.tag[j]
 
@@ -381,7 +381,7 @@ cdef void fill_rule(PlasticRule *rule, dict given) except *:
     cdef int k
     rule.number, rule.epoch, rule.rounding = given["number"], given["epoch"], given["rounding"]
     rule.rounds_up, rule.counts_steps = given["rounds_up"], given["counts_steps"]
-    rule.targets, rule.stride, rule.keeps = given["targets"], given["stride"], given["keeps"]
+    rule.targets, rule.stride, rule.loose = given["targets"], given["stride"], given["loose"]
     rule.accumulator_low, rule.accumulator_high = given["accumulator"]
     for k in range(3):
         rule.low[k], rule.high[k] = given["limits"][k]

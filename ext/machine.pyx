@@ -24,7 +24,7 @@ from emulator.kernels.phases cimport HOST_PHASE, POST, POST_LEARNING, PRE, PRE_L
 from emulator.kernels.plasticity cimport Plasticity
 from emulator.kernels.synapse cimport Sorter, deliver, deliver_graded, deliver_sorted
 from emulator.kernels.traces cimport ends_epoch, follow, mark, reward, supply
-from emulator.kernels.worker cimport Worker, own_segments
+from emulator.kernels.worker cimport Worker, own_places, own_segments
 
 cdef enum:
     CACHED_SYNAPSES = 1 << 18      # of which all rows are quickly at hand in any order
@@ -296,11 +296,10 @@ cdef class Machine(Phases):
         cdef int64_t first = worker.first_compartment, stop = first
         if worker.stop_segment > worker.first_segment:
             stop = self.segments[worker.stop_segment - 1].stop
-        worker.first_u_probe, worker.stop_u_probe = np.searchsorted(self.u_probe, [first, stop])
-        worker.first_v_probe, worker.stop_v_probe = np.searchsorted(self.v_probe, [first, stop])
-        worker.first_word_probe, worker.stop_word_probe = np.searchsorted(
-            self.word_probe, [self.first_word[worker.first_segment], self.first_word[worker.stop_segment]]
-        )
+        own_places(self.u_probe, first, stop, &worker.first_u_probe, &worker.stop_u_probe)
+        own_places(self.v_probe, first, stop, &worker.first_v_probe, &worker.stop_v_probe)
+        first, stop = self.first_word[worker.first_segment], self.first_word[worker.stop_segment]
+        own_places(self.word_probe, first, stop, &worker.first_word_probe, &worker.stop_word_probe)
 
     def work(self, int k):
         """Run the chunk as worker k; every worker must be called, each in its own thread."""

@@ -98,7 +98,7 @@ cdef void work(Visit *v, int32_t *word, int16_t *tag, int64_t n) noexcept nogil:
     cdef PlasticRule *rule = v.rule
     cdef const int32_t *random = v.random if rule.rounding == STOCHASTIC else NULL
     cdef int32_t least = 65 if rule.rounding == NEAREST else 128
-    cdef int32_t target, i
+    cdef int32_t target, i, loose
     cdef range_t range_of_weights
     cdef const int16_t *f
     if v.is_simple:
@@ -115,6 +115,7 @@ cdef void work(Visit *v, int32_t *word, int16_t *tag, int64_t n) noexcept nogil:
     for target in range(3):
         if not v.targets >> target & 1:
             continue
+        loose = rule.loose >> target & 1
         if target == 0 and rule.devices != NULL:
             memset(v.sum, 0, n * sizeof(int32_t))  # only the pulse is added up
         elif target == 0:
@@ -125,28 +126,30 @@ cdef void work(Visit *v, int32_t *word, int16_t *tag, int64_t n) noexcept nogil:
             load_tags(v.sum, tag, n)
         for i in range(v.n_acting):
             if v.products[v.acting[i]].term.target == target:
-                add_product(v, &v.products[v.acting[i]], &v.scale[i], n)
+                add_product(v, &v.products[v.acting[i]], &v.scale[i], n, loose)
         if target == 0 and rule.devices != NULL:
             respond(rule.devices, v.cycle, <uint32_t>v.pre, v.id, n, word, v.sum)
         if target == 0:
-            put_weights(word, v.sum, random, n, 25, least, rule.low[0], rule.high[0])
+            put_weights(word, v.sum, random, n, 25, least, rule.low[0], rule.high[0], loose)
         elif target == 1:
-            put_delays(word, v.sum, random, n, 18, least, rule.low[1], rule.high[1])
+            put_delays(word, v.sum, random, n, 18, least, rule.low[1], rule.high[1], loose)
         else:
-            put_tags(tag, v.sum, random, n, 11, least, rule.low[2], rule.high[2])
+            put_tags(tag, v.sum, random, n, 11, least, rule.low[2], rule.high[2], loose)
 
 
-cdef inline void add_product(Visit *v, const Product *product, const scale_t *scale, int64_t n) noexcept nogil:
+cdef inline void add_product(
+    Visit *v, const Product *product, const scale_t *scale, int64_t n, int32_t loose
+) noexcept nogil:
     cdef int32_t low = v.rule.accumulator_low, high = v.rule.accumulator_high
     cdef int32_t m = scale.m, down = scale.down, up = scale.up, j
     if product.n_lanes == 0:
-        mac0(v.sum, n, m, down, up, low, high)
+        mac0(v.sum, n, m, down, up, low, high, loose)
     elif product.n_lanes == 1:
-        mac1(v.sum, v.lanes[product.lanes[0]], n, m, down, up, low, high)
+        mac1(v.sum, v.lanes[product.lanes[0]], n, m, down, up, low, high, loose)
     elif product.n_lanes == 2:
-        mac2(v.sum, v.lanes[product.lanes[0]], v.lanes[product.lanes[1]], n, m, down, up, low, high)
+        mac2(v.sum, v.lanes[product.lanes[0]], v.lanes[product.lanes[1]], n, m, down, up, low, high, loose)
     else:
         start(v.product, v.lanes[product.lanes[0]], n, m)
         for j in range(1, product.n_lanes):
             multiply(v.product, v.lanes[product.lanes[j]], n)
-        mac(v.sum, v.product, n, down, up, low, high)
+        mac(v.sum, v.product, n, down, up, low, high, loose)

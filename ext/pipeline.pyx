@@ -253,6 +253,8 @@ cdef class Timer:
     ----------
     mesh_settings : int64 array
         In the order of router.SETTINGS.
+    routes : int32 array
+        `Routes.packed`.
     costs : (6,) int64
         The fields of Costs, in order.
     n_cores, cores_per_tile, packet_flits : int
@@ -272,6 +274,7 @@ cdef class Timer:
 
     cdef Pipe pipe
     cdef bint tree
+    cdef const int32_t[::1] routes
     cdef const int64_t[::1] entry_start
     cdef const Entry[::1] entries
     cdef const int32_t[:, ::1] segments
@@ -285,8 +288,8 @@ cdef class Timer:
     cdef readonly object latency   # (LONGEST_LATENCY,) packets by cycles from ready to terminal; the last: or more
 
     def __cinit__(
-        self, const int64_t[::1] mesh_settings, const int64_t[::1] costs, int32_t n_cores, int32_t cores_per_tile,
-        int32_t packet_flits, const int64_t[::1] entry_start, const Entry[::1] entries,
+        self, const int64_t[::1] mesh_settings, const int32_t[::1] routes, const int64_t[::1] costs, int32_t n_cores,
+        int32_t cores_per_tile, int32_t packet_flits, const int64_t[::1] entry_start, const Entry[::1] entries,
         const int32_t[:, ::1] segments, const int32_t[::1] source_tile, const int32_t[::1] source_flits,
         const uint32_t[::1] root, const Branch[::1] branches,
     ):
@@ -298,6 +301,7 @@ cdef class Timer:
         (
             p.costs.spike, p.costs.axon_out, p.costs.host, p.costs.within_tile, p.costs.barrier, p.costs.queue,
         ) = costs
+        self.routes = routes
         self.entry_start, self.entries, self.segments, self.source_tile = entry_start, entries, segments, source_tile
         self.root, self.branches, self.source_flits = root, branches, source_flits
         self.tree = branches.shape[0] > 0
@@ -308,7 +312,7 @@ cdef class Timer:
         self.latency = np.zeros(LONGEST_LATENCY, np.int64)
         busy, waited, latency = self.busy, self.waited, self.latency
         p.busy, p.waited, p.latency = &busy[0, 0], &waited[0, 0], &latency[0]
-        p.mesh = new_mesh(&mesh_settings[0])
+        p.mesh = new_mesh(&mesh_settings[0], &routes[0])
         if p.mesh == NULL:
             raise MemoryError("no memory for the mesh")
         p.cores = <Core *> calloc(n_cores, sizeof(Core))

@@ -11,14 +11,15 @@ from libc.string cimport memset
 import numpy as np
 
 from emulator.kernels.mesh_state cimport (
-    LOCAL, LOWEST, N_PORTS, NONE, PORT_SHIFT, TAIL_SHIFT, DX_SHIFT, DY_SHIFT, BRANCH_SHIFT,
+    ALL_PORTS, LOWEST, NONE, PORT_SHIFT, TAIL_SHIFT, DX_SHIFT, DY_SHIFT, BRANCH_SHIFT,
     Branch, InVC, Late, Mesh, Router, Slot, Source,
     after, bit, next_in_turn, slot_at, way_port, with_ports, HEAD_SHIFT, routing_cycles,
 )
-from emulator.kernels.mesh_switch cimport mark, step_general, step_single, want
+from emulator.kernels.mesh_switch cimport mark, step_general, step_ring, step_single, want
+from emulator.kernels.routes cimport LOCAL, N_PORTS, unpack_routes, x_left, y_left
 
 SETTINGS = (
-    "width", "height", "virtual_channels", "buffer_flits", "routing_delay_cycles", "speculative", "input_first",
+    "virtual_channels", "buffer_flits", "routing_delay_cycles", "speculative", "input_first",
     "iterations", "wait_for_tail_credit", "credit_delay_cycles", "latency_ew", "latency_ns", "blocked_tile",
 )
 
@@ -26,32 +27,37 @@ cdef Branch _branch
 BRANCH = np.asarray(<Branch[:1]> &_branch).dtype
 
 
-cdef Mesh *new_mesh(const int64_t *settings) noexcept nogil:
-    """Return a mesh at rest at cycle 0, or NULL when there is no memory; settings in the order of SETTINGS."""
+cdef Mesh *new_mesh(const int64_t *settings, const int32_t *routes) noexcept nogil:
+    """Return a mesh at rest at cycle 0, or NULL when there is no memory.
+
+    Settings come in the order of SETTINGS; the mesh points into `routes`, which are `Routes.packed`.
+    """
     cdef Mesh *m = <Mesh *> calloc(1, sizeof(Mesh))
     cdef int64_t longest, room, i
     cdef Slot *slot
     cdef uint32_t *lists
     if m == NULL:
         return NULL
-    m.width, m.height = <int32_t> settings[0], <int32_t> settings[1]
-    m.n_vcs, m.depth, m.routing_delay = <int32_t> settings[2], <int32_t> settings[3], <int32_t> settings[4]
-    m.speculative, m.input_first = <int32_t> settings[5], <int32_t> settings[6]
-    m.iterations, m.wait_for_tail_credit = <int32_t> settings[7], <int32_t> settings[8]
-    m.credit_delay, m.blocked_tile = <int32_t> settings[9], <int32_t> settings[12]
-    m.n_tiles, m.n_in = m.width * m.height, N_PORTS * m.n_vcs
-    m.vc_mask = bit(m.n_vcs) - 1
-    m.step[0], m.step[1], m.step[2], m.step[3] = 1, -1, m.width, -m.width
+    unpack_routes(&m.routes, routes)
+    m.n_vcs, m.depth, m.routing_delay = <int32_t> settings[0], <int32_t> settings[1], <int32_t> settings[2]
+    m.speculative, m.input_first = <int32_t> settings[3], <int32_t> settings[4]
+    m.iterations, m.wait_for_tail_credit = <int32_t> settings[5], <int32_t> settings[6]
+    m.credit_delay, m.blocked_tile = <int32_t> settings[7], <int32_t> settings[10]
+    m.n_tiles, m.n_in = m.routes.width * m.routes.height, N_PORTS * m.n_vcs
+    m.vc_mask, m.lower_mask = bit(m.n_vcs) - 1, bit(m.n_vcs // 2) - 1
+    m.step[0], m.step[1], m.step[2], m.step[3] = 1, -1, m.routes.width, -m.routes.width
+    for i in range(16):
+        m.port_by_signs[i] = m.routes.first_port[i]
     m.way[0], m.way[1] = -(<uint64_t> 1 << DX_SHIFT), <uint64_t> 1 << DX_SHIFT
     m.way[2], m.way[3] = -(<uint64_t> 1 << DY_SHIFT), <uint64_t> 1 << DY_SHIFT
     for i in range(N_PORTS):
-        m.latency[i] = <int32_t> (settings[10] if i < 2 else settings[11] if i < LOCAL else 1)
+        m.latency[i] = <int32_t> (settings[8] if i < 2 else settings[9] if i < LOCAL else 1)
     for i in range(m.n_in):
         m.port_of[i], m.vc_of[i] = i // m.n_vcs, i % m.n_vcs
     m.ring = 1
     while m.ring < m.depth:
         m.ring *= 2
-    longest = max(settings[10], settings[11]) + m.credit_delay + 6
+    longest = max(settings[8], settings[9]) + m.credit_delay + 6
     m.wheel_mask = 7
     while m.wheel_mask < longest:
         m.wheel_mask = 2 * m.wheel_mask + 1
@@ -165,7 +171,7 @@ cdef inline void arrive(Mesh *m, uint32_t event) noexcept nogil:
             slot.n_routed += 1
             m.n_posted += 1
             return
-        want(m, R, event >> 6 & 7, i)
+        want(m, R, router, event >> 6 & 7, i, m.routes.wraps)
     mark(m, router)
 
 
@@ -198,7 +204,7 @@ cdef inline void become_visible(Mesh *m) noexcept nogil:
             wake(m, tile)
     for k in range(slot.n_routed):
         event = slot.routed[k]
-        want(m, &m.routers[event >> 9], event >> 6 & 7, event & 63)
+        want(m, &m.routers[event >> 9], event >> 9, event >> 6 & 7, event & 63, m.routes.wraps)
         mark(m, event >> 9)
     for k in range(slot.n_arrivals):
         arrive(m, slot.arrivals[k])
@@ -244,12 +250,12 @@ cdef inline bint send(Mesh *m, uint32_t tile) noexcept nogil:
         return False
     if m.branches != NULL:
         flit = packet | <uint64_t> m.root[packet] << BRANCH_SHIFT
-        flit = with_ports(flit, m.branches[m.root[packet]].ports)
+        flit = with_ports(flit, m.branches[m.root[packet]].ports & ALL_PORTS)
     else:
-        dx = m.target[packet] % m.width - tile % m.width + 128
-        dy = m.target[packet] // m.width - tile // m.width + 128
+        dx = x_left(&m.routes, tile, m.target[packet]) + 128
+        dy = y_left(&m.routes, tile, m.target[packet]) + 128
         flit |= <uint64_t> dx << DX_SHIFT | <uint64_t> dy << DY_SHIFT
-        flit |= <uint64_t> way_port(flit) << PORT_SHIFT
+        flit |= <uint64_t> way_port(m, flit) << PORT_SHIFT
     source.left -= 1
     source.used[source.vc] += 1
     if source.used[source.vc] == m.depth:
@@ -307,8 +313,10 @@ cdef inline bint step_mesh(Mesh *m) noexcept nogil:
             left &= left - 1
             if m.n_vcs == 1:
                 busy = step_single(m, k << 6 | tile)
+            elif m.routes.wraps:
+                busy = step_ring(m, k << 6 | tile)
             else:
-                busy = step_general(m, k << 6 | tile)
+                busy = step_general(m, k << 6 | tile, False)
             if not busy:
                 stay &= ~bit(tile)
         m.active[k] = stay
@@ -374,8 +382,10 @@ cdef class Replay:
 
     Parameters
     ----------
-    settings : (13,) int64
+    settings : (11,) int64
         In the order of SETTINGS; blocked_tile is -1 but in tests.
+    routes : int32
+        `Routes.packed`.
     cycle, source, target, size : (n_packets,)
         When each packet is due, not decreasing; tiles; flits. The caller has checked them.
     root : (n_packets,) uint32, branches : (n_branches,) BRANCH, optional
@@ -392,8 +402,8 @@ cdef class Replay:
     cdef readonly object arrive    # (n_deliveries,) int64, -1 before
 
     def __cinit__(
-        self, const int64_t[::1] settings, const int64_t[::1] cycle, const int32_t[::1] source,
-        const int32_t[::1] target, const int32_t[::1] size,
+        self, const int64_t[::1] settings, const int32_t[::1] routes, const int64_t[::1] cycle,
+        const int32_t[::1] source, const int32_t[::1] target, const int32_t[::1] size,
         *, root=None, branches=None, first_delivery=None, int64_t n_deliveries=-1,
     ):
         cdef Mesh *m
@@ -404,15 +414,15 @@ cdef class Replay:
         cdef int32_t tile
         if settings.shape[0] != len(SETTINGS):
             raise ValueError(f"settings: {settings.shape[0]} values; expected {len(SETTINGS)}")
-        self.mesh = m = new_mesh(&settings[0])
+        self.mesh = m = new_mesh(&settings[0], &routes[0])
         if m == NULL:
-            raise MemoryError(f"no memory for a mesh of {settings[0]} x {settings[1]} routers")
+            raise MemoryError(f"no memory for a mesh of {routes[0]} x {routes[1]} routers")
         self.inject = np.full(n, -1, np.int64)
         self.arrive = np.full(n if n_deliveries < 0 else n_deliveries, -1, np.int64)
         # Tiles fit 16 bits, for which a stable sort is eight times faster.
         order = np.argsort(np.asarray(source).astype(np.uint16), kind="stable").astype(np.uint32)
         starts = np.searchsorted(np.asarray(source)[order], np.arange(m.n_tiles)).astype(np.int64)
-        self.kept = [cycle, source, target, size, order, root, branches, first_delivery]
+        self.kept = [routes, cycle, source, target, size, order, root, branches, first_delivery]
         if n == 0:
             return
         inject, arrive, queue, first = self.inject, self.arrive, order, starts

@@ -7,8 +7,13 @@ The cart is pushed to the side whose neuron fires more.
 """
 
 import argparse
+import sys
+from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parent))
+from program_tools import need, need_to_draw, pyplot, run_script, save_picture
 
 from emulator import Network, load_chip
 from emulator.world import Episodes, Majority, Places, World
@@ -96,14 +101,9 @@ def random_lengths(n_episodes: int) -> list[int]:
     return lengths
 
 
-def draw(path: str, episodes: Episodes) -> None:
+def draw(path: Path, episodes: Episodes) -> None:
     """Draw the first episode, its motor spikes, and the lengths of all."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "cartpole"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot("cartpole")
     one, n_steps = episodes[0], episodes.steps_per_action
     figure, axes = plt.subplot_mosaic(
         [["angle", "lengths"], ["position", "lengths"], ["spikes", "lengths"]],
@@ -139,15 +139,17 @@ def draw(path: str, episodes: Episodes) -> None:
         title=f"{len(lengths)} episodes",
     )
     axes["lengths"].legend(loc="upper center", fontsize=8)
-    figure.savefig(path, metadata={"Date": None})
+    save_picture(figure, path)
 
 
 def main() -> None:
     """Run, print, check and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("picture", nargs="?", help="where to draw, *.svg")
+    parser.add_argument("picture", nargs="?", type=Path, help="where to draw, *.svg")
     parser.add_argument("--episodes", type=int, default=100)
     arguments = parser.parse_args()
+    need("gymnasium", "the cart-pole")
+    need_to_draw(arguments.picture and arguments.picture.parent)
     episodes = balance(arguments.episodes)
     print(episodes.summary())
     mean = episodes.rewards.mean()
@@ -158,4 +160,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -1,18 +1,19 @@
-"""Real handwritten digits: the 1,797 images of 8 x 8 pixels that come with scikit-learn.
+"""Real handwritten digits: 1,797 images of 8 x 8 pixels with grey levels from 0 to 16, in digits_images.npz.
 
-E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
-Repository (the test part of it), with grey levels from 0 to 16.
+E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository (the test part
+of it), https://doi.org/10.24432/C50P49, as scikit-learn has them: in the order of its `load_digits`. Its
+`train_test_split(..., test_size=0.25, stratify=labels, random_state=0)` made the split.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from emulator.encode.latency import latency
 
+IMAGES = Path(__file__).with_name("digits_images.npz")
 N_STEPS = 12
 """Steps in which the pixels of one image fire."""
 
@@ -26,13 +27,18 @@ class Split(NamedTuple):
     test_labels: NDArray[np.int64]
 
 
+def load_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the grey levels of all images, from 0 to 1, of shape (1797, 64), and the digits that they show."""
+    with np.load(IMAGES) as file:
+        return file["images"] / 16, file["labels"].astype(np.int64)
+
+
 def load_split() -> Split:
     """Return 1,347 images to train with and 450 to test with: always the same split."""
-    digits = load_digits()
-    parts = train_test_split(
-        digits.data / 16, digits.target, test_size=0.25, stratify=digits.target, random_state=0
-    )
-    return Split(*parts)
+    images, labels = load_digits()
+    with np.load(IMAGES) as file:
+        train, test = file["train"], file["test"]
+    return Split(images[train], images[test], labels[train], labels[test])
 
 
 def encode(images: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -29,6 +29,9 @@ from typing import Any
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).parent))
+from program_tools import need_to_draw, pyplot, run_script, save_picture
+
 from emulator import Emulator, Network, Rule, Run, Trace, compile_network, load_chip
 
 HERE = Path(__file__).parent
@@ -222,12 +225,7 @@ def check_rule(seed: int, every: int = 20) -> dict[str, tuple[float, float]]:
 
 def draw(path: Path, task: Task, before: Run, after: Run, curves: dict[str, np.ndarray]) -> None:
     """Draw target and outputs, spikes, and the loss."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "e-prop"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot("e-prop")
     figure, axes = plt.subplots(2, 2, figsize=(10, 6), layout="constrained")
     for ax, run, title in zip(axes[0], (before, after), ("untrained", "trained"), strict=True):
         ax.plot(task.target[:-1], color="black", linewidth=1, label="target")
@@ -244,8 +242,7 @@ def draw(path: Path, task: Task, before: Run, after: Run, curves: dict[str, np.n
     axes[1, 1].plot(*run.spikes["cells"].T, "|", color="black", markersize=2)
     axes[1, 1].set_title(f"spikes of {N_CELLS} neurons, trained", fontsize=10)
     axes[1, 1].set(xlabel="step", ylabel="neuron")
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+    save_picture(figure, path)
 
 
 def report_costs(learning: Run, trained: Run) -> None:
@@ -267,11 +264,12 @@ def report_costs(learning: Run, trained: Run) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Train, check and draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="for the picture")
+    parser.add_argument("folder", nargs="?", type=Path, help="where to draw e_prop.svg")
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1, help="of task, weights and rounding")
-    parser.add_argument("--quick", action="store_true", help="25 trials, no picture")
+    parser.add_argument("--quick", action="store_true", help="25 trials")
     options = parser.parse_args(arguments)
+    need_to_draw(options.folder)
     n_trials, asked = (25, 4) if options.quick else (options.trials, 10)
     for source, (r, cosine) in check_rule(options.seed).items():
         print(f"{source}->cells: tags with eligibilities, correlation >= 0.94: {r:.3f}")
@@ -290,11 +288,11 @@ def main(arguments: list[str] | None = None) -> int:
     assert min(untrained, 1) >= asked * trained
     assert readout > trained
     report_costs(last, after)
-    if not options.quick:
+    if options.folder:
         curves = {"e-prop": losses, "only the readout learns": losses_alone}
         draw(options.folder / "e_prop.svg", learner.task, before, after, curves)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -33,6 +33,7 @@ from equilibrium_network import (  # after its folder is on the path
     present,
     stimuli,
 )
+from program_tools import need_to_draw, pyplot, run_script, save_picture
 
 from emulator import Emulator, compile_network, load_chip
 
@@ -137,12 +138,7 @@ def train(n_epochs: int, beta: float = 0.5, rate_shift: int = 4, seed: int = 1) 
 
 def draw(path: Path, angles: dict[str, np.ndarray], training: Training) -> None:
     """Draw angles, rates against those of the settled network, and the loss."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "equilibrium"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot("equilibrium")
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
     for k, (design, found) in enumerate(angles.items()):
         left.bar(np.arange(len(found)) + 0.4 * k - 0.2, found, 0.36, label=design)
@@ -164,7 +160,7 @@ def draw(path: Path, angles: dict[str, np.ndarray], training: Training) -> None:
         ylabel="half the squared error",
         title=f"XOR: {100 * training.accuracy:.0f} % at the end",
     )
-    figure.savefig(path, metadata={"Date": None})
+    save_picture(figure, path)
 
 
 def rates(weights: Weights, beta: float) -> list[tuple[str, np.ndarray, np.ndarray]]:
@@ -210,6 +206,7 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, default=150)
     options = parser.parse_args()
+    need_to_draw(options.picture and options.picture.parent)
     angles = measured_angles(options.settings, options.repeats)
     one_sided, two_sided = angles.values()
     training = train(options.epochs)
@@ -262,4 +259,4 @@ def shown(angles: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

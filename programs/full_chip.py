@@ -1,8 +1,8 @@
 """A whole chip of neurons that keep firing: 1,048,576 LIF neurons and 125,829,120 synapses, from a seed.
 
-    emulator compile programs/full_chip.py --chip loihi2_full -o full_chip.program
+    emulator compile full_chip --chip loihi2_full -o full_chip.program
     emulator run full_chip.program --chip loihi2_full --timing off --steps 100 -o full_chip_run
-    emulator run programs/full_chip.py --chip loihi2_full --param neurons=20000 --param variant=local -o small_run
+    emulator run full_chip --chip loihi2_full --param neurons=20000 --param variant=local -o small_run
 
 Every neuron is driven by a bias that alone makes it fire once in 1 / `activity` steps, begins somewhere within that
 period, and sends to `cores` cores; weak weights of both signs shift the spikes without changing how many there are.

@@ -1,19 +1,26 @@
 """Izhikevich's twenty firing patterns, each one neuron on an emulated Loihi 2, as a picture and as spike counts.
 
-`python programs/izhikevich_patterns.py docs/izhikevich.svg` draws them. Source: Izhikevich 2004, "Which model to use
-for cortical spiking neurons?", IEEE TNN 15(5), figure 1; parameters are those of the author's script for it.
+`python programs/izhikevich_patterns.py docs/izhikevich.svg` counts their spikes and draws them. Source: Izhikevich
+2004, "Which model to use for cortical spiking neurons?", IEEE TNN 15(5), figure 1; parameters are those of the author's
+script for it.
 """
 
+import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parent))
+from program_tools import need_to_draw, pyplot, run_script, save_picture
 
 from emulator import Emulator, Network, Run, compile_network, load_chip
 
 ONE = 1 << 20  # words of the model "izhikevich" have 20 fraction bits,
 FINE = 1 << 30  # these factors 30
+LETTERS = "ABCDEFGHIJKLMNOPQRST"
 
 
 def pulse(start_ms: float, length_ms: float, height: float) -> Callable[[float], float]:
@@ -160,17 +167,11 @@ def run_pattern(pattern: Pattern) -> Run:
     return emulator.run(len(currents), inputs={"current": spikes}, timing="off")
 
 
-def draw(path: str) -> None:
+def draw(path: Path, runs: list[Run]) -> None:
     """Draw voltage and current of all patterns."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "izhikevich"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot("izhikevich")
     figure, axes = plt.subplots(5, 4, figsize=(12, 10), layout="constrained")
-    for letter, pattern, ax in zip("ABCDEFGHIJKLMNOPQRST", PATTERNS, axes.flat, strict=True):
-        run = run_pattern(pattern)
+    for letter, pattern, run, ax in zip(LETTERS, PATTERNS, runs, axes.flat, strict=True):
         cell = run.recordings["cell"]
         v, fired = cell["v"][:, 0] / ONE, cell["spikes"][:, 0]
         ax.plot(pattern.times, np.where(fired, 30, v), color="tab:blue", linewidth=0.8)
@@ -187,8 +188,22 @@ def draw(path: str) -> None:
         ax.tick_params(labelsize=6)
     figure.supxlabel("ms")
     figure.supylabel("v (mV, blue), current (grey)")
-    figure.savefig(path, metadata={"Date": None})
+    save_picture(figure, path)
+
+
+def main() -> None:
+    """Run all patterns, count their spikes, and draw."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("picture", nargs="?", type=Path, help="where to draw, *.svg")
+    options = parser.parse_args()
+    need_to_draw(options.picture and options.picture.parent)
+    runs = [run_pattern(pattern) for pattern in PATTERNS]
+    for letter, pattern, run in zip(LETTERS, PATTERNS, runs, strict=True):
+        n_spikes = len(run.spikes["cell"])
+        print(f"{letter}  {pattern.name}: {n_spikes} spikes, {pattern.n_spikes} in floating point")
+    if options.picture:
+        draw(options.picture, runs)
 
 
 if __name__ == "__main__":
-    draw(sys.argv[1] if len(sys.argv) > 1 else "izhikevich.svg")
+    run_script(main)

@@ -11,12 +11,17 @@ Lengths and speeds are those of a toy: a frame is 2 ms of the recording, and 0.1
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).parent))
+from program_tools import need_to_draw, pyplot, run_script, save_picture
+
 from emulator import Network, load_chip
+from emulator.errors import NetworkError
 from emulator.importers.events import read_events
 from emulator.world import Episodes, Frames, Majority, World
 
@@ -25,6 +30,8 @@ SIDE = 32
 RADIUS, BODY = 0.5, 0.3
 """Of the obstacle and of the agent, m."""
 FRAME_US = 2000
+MOST_FRAMES = 100_000
+"""Of a recording: 200 s."""
 STEPS_PER_FRAME, DEPTH = 4, 2
 DETECTS = 8
 INHIBITION = -40
@@ -35,9 +42,25 @@ ASKED_AVOIDED, ASKED_FALSE = 0.95, 0.02
 
 
 def recorded(path: Path) -> np.ndarray:
-    """Return the pixels that became darker in each frame of a recording, (n, SIDE, SIDE) bool."""
+    """Return the pixels that became darker in each frame of a recording, (n, SIDE, SIDE) bool.
+
+    Raises
+    ------
+    NetworkError
+        When it cannot be read, nothing became darker, or it is longer than `MOST_FRAMES`.
+    """
     events = read_events(path)
+    for note in events.notes:
+        print(f"{path}: {note}")
     dark = events.p == 0
+    if not dark.any():
+        raise NetworkError(
+            f"{path}: of its {len(events.t):,} events none is of a pixel that became darker"
+        )
+    if (n := int(np.ptp(events.t)) // FRAME_US + 1) > MOST_FRAMES:
+        raise NetworkError(
+            f"{path}: it has {n:,} frames of {FRAME_US:,} us; at most {MOST_FRAMES:,} are used"
+        )
     t = (events.t[dark] - events.t.min()) // FRAME_US
     x, y = ((v * SIDE // (v.max() + 1))[dark] for v in (events.x, events.y))
     frames = np.zeros((int(t.max()) + 1, SIDE, SIDE), bool)
@@ -193,14 +216,9 @@ def edges_seen(episodes: Episodes, index: int) -> np.ndarray:
     return counts.max(axis=0)
 
 
-def draw(path: str, found: dict[str, Episodes], without: dict[str, float]) -> None:
+def draw(path: Path, found: dict[str, Episodes], without: dict[str, float]) -> None:
     """Draw what is seen before a turn, the edges over time, and how often the agent turns."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "looming"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot("looming")
     figure = plt.figure(figsize=(10, 6.5), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[1, 1.3])
     one = found["approaches"][0]
@@ -226,18 +244,19 @@ def draw(path: str, found: dict[str, Episodes], without: dict[str, float]) -> No
     bars.set_xticklabels(KINDS, fontsize=8)
     bars.set_ylim(0, 1.25)
     bars.legend(loc="upper right", fontsize=8)
-    figure.savefig(path, metadata={"Date": None})
+    save_picture(figure, path)
 
 
 def main() -> None:
     """Run, print, check and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("picture", nargs="?", help="where to draw, *.svg")
+    parser.add_argument("picture", nargs="?", type=Path, help="where to draw, *.svg")
     parser.add_argument(
         "--events", type=Path, help="a recording, *.bin (N-MNIST) or *.dat (Prophesee)"
     )
     parser.add_argument("--trials", type=int, default=100)
     arguments = parser.parse_args()
+    need_to_draw(arguments.picture and arguments.picture.parent)
     frames = made_up() if arguments.events is None else recorded(arguments.events)
     n = arguments.trials
     found = {kind: trials(frames, kind, n, observations=True) for kind in KINDS}
@@ -259,4 +278,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

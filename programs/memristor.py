@@ -5,7 +5,7 @@ Dollfus & Gamrat 2013, "Immunity to device variations in a spiking neural networ
 Transactions on Nanotechnology 12(3): a neuron that fires raises the weights of inputs that were active and lowers the
 others, resets the other neurons, and moves its threshold until all fire equally often; a conductance answers to a pulse
 the less, the nearer it is to the end of its range. The paper finds that devices may differ by 50 % in every parameter
-before accuracy falls much. Its data are MNIST; here they are the 8 x 8 digits of scikit-learn.
+before accuracy falls much. Its data are MNIST; here they are those of digits_data.py, 8 x 8 pixels.
 
 Labels are used only after learning, and only those of training images: each neuron then votes for the classes in the
 proportion in which it fired for them.
@@ -22,6 +22,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parent))
+from digits_data import load_digits  # after its folder is on the path
+from program_tools import need_to_draw, pyplot, run_script, save_picture
 
 from emulator import Emulator, Memristor, Network, Rule, Trace, compile_network, load_chip
 
@@ -53,12 +57,10 @@ class Task:
 
 @cache
 def digits(n_train: int = 1200, n_test: int = 597) -> Task:
-    """Return the digits of scikit-learn, those for the test apart."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415  # an extra, and slow to import
-
-    data = load_digits()
-    order = np.random.default_rng(0).permutation(len(data.target))
-    images, labels = data.images.reshape(-1, 64)[order] / 16, data.target[order]
+    """Return the digits, those for the test apart."""
+    images, labels = load_digits()
+    order = np.random.default_rng(0).permutation(len(labels))
+    images, labels = images[order], labels[order]
     # Every image has the same sum, so that none wins by its ink.
     images = np.minimum(images * 20 / images.sum(axis=1, keepdims=True), 1)
     test = slice(n_train, n_train + n_test)
@@ -203,12 +205,7 @@ def check(results: dict[str, np.ndarray]) -> None:
 
 def draw(results: dict[str, np.ndarray], path: Path) -> None:
     """Draw accuracy over spread, and over the share of stuck devices."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "memristor"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot("memristor")
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
     for name, (values, _) in curves().items():
         ax = axes[int(name == "stuck")]
@@ -224,23 +221,22 @@ def draw(results: dict[str, np.ndarray], path: Path) -> None:
         ax.axhline(100 / N_CLASSES, color="grey", linestyle=":", label="chance")
         ax.set_ylim(0, 100)
         ax.legend(fontsize=8)
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+    save_picture(figure, path)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, check and draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "folder", nargs="?", type=Path, default=Path(), help="where the picture goes"
-    )
+    parser.add_argument("folder", nargs="?", type=Path, help="where to draw memristor.svg")
     parser.add_argument("--seeds", type=int, default=5, help="how often each point is measured")
     options = parser.parse_args(arguments)
+    need_to_draw(options.folder)
     results = measure(digits(), range(1, 1 + options.seeds))
     check(results)
-    draw(results, options.folder / "memristor.svg")
+    if options.folder:
+        draw(results, options.folder / "memristor.svg")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

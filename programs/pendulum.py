@@ -8,9 +8,14 @@ finds best there.
 """
 
 import argparse
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parent))
+from program_tools import need, need_to_draw, pyplot, run_script, save_picture
 
 from emulator import Network, load_chip
 from emulator.world import Episodes, Places, Weighted, World
@@ -122,14 +127,9 @@ def swing_up(n_episodes: int = 100) -> Episodes:
     return pendulum(gymnasium.make("Pendulum-v1")).run(n_episodes, observations=True)
 
 
-def draw(path: str, episodes: Episodes, others: dict[str, np.ndarray]) -> None:
+def draw(path: Path, episodes: Episodes, others: dict[str, np.ndarray]) -> None:
     """Draw the episode that begins lowest, its spikes, and the returns of all."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "pendulum"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot("pendulum")
     one = min(episodes.episodes[:20], key=lambda e: e.observations[0][0])
     figure, axes = plt.subplot_mosaic(
         [["angle", "returns"], ["torque", "returns"], ["spikes", "returns"]],
@@ -158,15 +158,17 @@ def draw(path: str, episodes: Episodes, others: dict[str, np.ndarray]) -> None:
         axes["returns"].step(ordered, part, label=f"{name}: mean {values.mean():.1f}")
     axes["returns"].set(xlabel="return of an episode", ylabel="part of episodes with less")
     axes["returns"].legend(loc="center right", bbox_to_anchor=(0.95, 0.6), fontsize=8)
-    figure.savefig(path, metadata={"Date": None})
+    save_picture(figure, path)
 
 
 def main() -> None:
     """Run, print, check and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("picture", nargs="?", help="where to draw, *.svg")
+    parser.add_argument("picture", nargs="?", type=Path, help="where to draw, *.svg")
     parser.add_argument("--episodes", type=int, default=100)
     arguments = parser.parse_args()
+    need("gymnasium", "the pendulum")
+    need_to_draw(arguments.picture and arguments.picture.parent)
     n = arguments.episodes
     episodes = swing_up(n)
     others = {"no control": returns(lambda *_: 0.0, n), "classical": returns(classical, n)}
@@ -181,4 +183,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -1,14 +1,16 @@
 """A management core reads spikes, finds the neuron that fired most, writes its threshold and answers the host.
 
     python programs/readout.py                # the program in Python
-    python programs/readout.py --x86          # the same in C, for a Lakemont core: needs gcc and the extra x86
+    python programs/readout.py --x86          # the same in C, for a Lakemont core
+
+The latter needs gcc, and two packages: pip install unicorn pyelftools.
 
 Both do the same thing in every step; what the x86 core needs for it is counted, instruction by instruction. The same
 from the command line:
 
-    emulator compile programs/readout.py --chip loihi -o readout.program
-    emulator build-management programs/readout.c --program readout.program -o readout.elf
-    emulator run programs/readout.py --chip loihi --steps 1000 -o a_run --management core=0,phase=post,elf=readout.elf
+    emulator compile readout --chip loihi -o readout.program
+    emulator build-management $(emulator programs --folder)/readout.c --program readout.program -o readout.elf
+    emulator run readout --chip loihi --steps 1000 -o a_run --management core=0,phase=post,elf=readout.elf
 """
 
 import argparse
@@ -17,6 +19,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parent))
+from program_tools import run_script
 
 from emulator import Emulator, Network, Program, Run, compile_network, load_chip
 
@@ -58,7 +63,7 @@ def run_with(program: Program, run: object, steps: int = STEPS, timing: str = "c
 
 def built(program: Program, folder: Path) -> Path:
     """Return readout.c as an ELF file for a program."""
-    from emulator.management.build import build_for  # noqa: PLC0415  # needs the extra x86
+    from emulator.management.build import build_for  # noqa: PLC0415  # needs packages
 
     target = folder / "readout.elf"
     build_for(program, load_chip("loihi"), C_FILE, target)
@@ -97,4 +102,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -18,6 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).parent))
+from program_tools import need_to_draw, pyplot, run_script, save_picture
+
 from emulator import Emulator, Network, Rule, Trace, compile_network, load_chip
 
 N_INPUTS, N_CELLS = 20, 50
@@ -172,12 +175,7 @@ def one_reward(reward_after: int = 700, n_steps: int = 2000) -> tuple[np.ndarray
 
 def draw(path: Path, results: dict[str, Result]) -> None:
     """Draw how one reward acts, and the weights of the conditions."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "reward"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot("reward")
     figure, (first, *others) = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
     tag, weight = one_reward()
     first.plot(tag, color="tab:blue", label="tag")
@@ -212,7 +210,7 @@ def draw(path: Path, results: dict[str, Result]) -> None:
             title=f"{n} rewards {what}: z = {result.z_score:.1f}",
         )
     others[1].legend(fontsize=8, loc="upper right")
-    figure.savefig(path, metadata={"Date": None})
+    save_picture(figure, path)
 
 
 def check(results: dict[str, Result]) -> list[tuple[str, bool, str]]:
@@ -267,6 +265,7 @@ def main() -> None:
     parser.add_argument("picture", nargs="?", type=Path, help="where to draw, *.svg")
     parser.add_argument("--seconds", type=int, default=750, help="emulated, at 1 ms a step")
     options = parser.parse_args()
+    need_to_draw(options.picture and options.picture.parent)
     n_chunks = options.seconds * 1000 // CHUNK
     results = {kind: learn(n_chunks, kind) for kind in ("reward", "shuffled", "none")}
     results["cells"] = learn(n_chunks, supplied_by="cells")
@@ -280,4 +279,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -1,14 +1,19 @@
 """What theory says of spiking encoders, measured on the chip: noise shaping, and chattering at a threshold.
 
-`python programs/sigma_delta_theory.py docs` draws both pictures. The model "if" is a first-order sigma-delta modulator:
-its quantisation noise rises by 20 dB per decade of frequency. A threshold under a noisy input is crossed again and
-again, which sliding-mode control calls chattering; hysteresis, here a larger threshold for changes, ends it.
+`python programs/sigma_delta_theory.py docs` measures both and draws docs/noise_shaping.svg and docs/chattering.svg. The
+model "if" is a first-order sigma-delta modulator: its quantisation noise rises by 20 dB per decade of frequency. A
+threshold under a noisy input is crossed again and again, which sliding-mode control calls chattering; hysteresis, here
+a larger threshold for changes, ends it.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parent))
+from program_tools import need_to_draw, pyplot, run_script, save_picture
 
 from emulator import Emulator, Network, compile_network, load_chip
 
@@ -86,12 +91,7 @@ def follow(
 
 def draw(folder: Path) -> None:
     """Draw both pictures."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "sigma-delta"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot("sigma-delta")
     frequency, power = noise_spectrum()
     figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
     edges = np.geomspace(frequency[8], 0.5, 120)
@@ -112,7 +112,7 @@ def draw(folder: Path) -> None:
         title=f"{slope:.1f} dB per decade",
     )
     ax.legend(fontsize=8)
-    figure.savefig(folder / "noise_shaping.svg", metadata={"Date": None})
+    save_picture(figure, folder / "noise_shaping.svg")
 
     figure, axes = plt.subplots(3, 1, figsize=(7, 6), sharex=True, layout="constrained")
     for ax, (noise, hysteresis) in zip(axes, CHATTERING, strict=True):
@@ -122,8 +122,23 @@ def draw(folder: Path) -> None:
         ax.step(np.arange(len(sent)), sent, where="post", color="tab:blue", linewidth=0.9)
         ax.set_title(f"noise {noise}, threshold {hysteresis}: {n_changes} spikes", fontsize=9)
     axes[-1].set_xlabel("step")
-    figure.savefig(folder / "chattering.svg", metadata={"Date": None})
+    save_picture(figure, folder / "chattering.svg")
+
+
+def main() -> None:
+    """Measure both, and draw."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", nargs="?", type=Path, help="where to draw both pictures")
+    options = parser.parse_args()
+    need_to_draw(options.folder)
+    slope = slope_db_per_decade(*noise_spectrum(), 1e-3, 3e-2)
+    print(f"noise of an encoder: {slope:.1f} dB per decade; theory: 20")
+    for noise, hysteresis in CHATTERING:
+        n_changes = np.count_nonzero(np.diff(follow(noise, hysteresis)[1]))
+        print(f"noise {noise}, threshold {hysteresis}: {n_changes} spikes")
+    if options.folder:
+        draw(options.folder)
 
 
 if __name__ == "__main__":
-    draw(Path(sys.argv[1] if len(sys.argv) > 1 else "."))
+    run_script(main)

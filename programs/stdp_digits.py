@@ -1,6 +1,6 @@
 """Features of handwritten digits that neurons find without labels, by plasticity on an emulated Loihi 2.
 
-    python programs/stdp_digits.py                          # 8 x 8 pixels, of scikit-learn
+    python programs/stdp_digits.py                          # 8 x 8 pixels
     python programs/stdp_digits.py --mnist mnist.npz --picture docs/stdp_digits.svg
 
 After Diehl & Cook 2015, "Unsupervised learning of digit recognition using spike-timing-dependent plasticity",
@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 sys.path.append(str(Path(__file__).parent))
+from program_tools import need_to_draw, run_script
 from stdp_digits_data import (  # after its folder is on the path
     DIGITS,
     MNIST,
@@ -221,16 +222,13 @@ def main() -> None:
     """Learn, name the neurons, classify test images, and hold the result to what is asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--digits", action="store_true", help="8 x 8 pixels, of scikit-learn (the default)"
-    )
+    which.add_argument("--digits", action="store_true", help="8 x 8 pixels (the default)")
     which.add_argument("--mnist", type=Path, metavar="FILE.npz", help="28 x 28 pixels")
     parser.add_argument(
         "--picture", type=Path, metavar="FILE.svg", help="draw weights, accuracy, confusion matrix"
     )
     given = parser.parse_args()
-    if given.mnist and not given.mnist.is_file():
-        parser.error(f"there is no file {given.mnist}")
+    need_to_draw(given.picture and given.picture.parent)
     data, settings = (load_mnist(given.mnist), MNIST) if given.mnist else (load_small(), DIGITS)
 
     curve: list[tuple[int, float]] = []
@@ -275,4 +273,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -1,16 +1,26 @@
 """Digits for programs/stdp_digits.py: images, pixels that fire at the rate of their grey level, and all settings."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from digits_data import load_split
 from numpy.typing import NDArray
 
 from emulator import Trace
+from emulator.errors import NetworkError
+from emulator.files import read_arrays
 
 Grey = NDArray[np.float32]
+MNIST_NAMES = {
+    "train_images": "x_train",
+    "train_labels": "y_train",
+    "test_images": "x_test",
+    "test_labels": "y_test",
+}
+"""What the arrays of a file are called, here and in Keras."""
 
 
 class Images(NamedTuple):
@@ -98,18 +108,44 @@ DIGITS = replace(
 
 
 def load_mnist(path: Path) -> Images:
-    """Return the images of a file with train_images (n, 28, 28), train_labels, test_images and test_labels."""
-    with np.load(path) as file:
-        train, test = (
-            file[name].reshape(len(file[name]), -1).astype(np.float32)
-            for name in ("train_images", "test_images")
-        )
-        labels = (file[name].astype(np.int64) for name in ("train_labels", "test_labels"))
-        return Images(train, test, *labels)
+    """Return the images of a file with train_images (n, 28, 28), train_labels, test_images and test_labels.
+
+    The same called x_train, y_train, x_test and y_test, as Keras has it, is read as well.
+
+    Raises
+    ------
+    NetworkError
+        With everything in the file that is no image or no digit.
+    """
+    arrays = read_arrays(path, NetworkError, [*MNIST_NAMES, *MNIST_NAMES.values()])
+    given = {name: arrays.get(name, arrays.get(other)) for name, other in MNIST_NAMES.items()}
+    mistakes = [f"'{name}' is missing" for name, array in given.items() if array is None]
+    for part in () if mistakes else ("train", "test"):
+        mistakes += _image_mistakes(part, given[f"{part}_images"], given[f"{part}_labels"])
+    if mistakes:
+        raise NetworkError("\n".join(f"{path}: {mistake}" for mistake in mistakes))
+    train, test = (
+        given[name].reshape(len(given[name]), -1).astype(np.float32)
+        for name in ("train_images", "test_images")
+    )
+    return Images(train, test, *(given[f"{p}_labels"].astype(np.int64) for p in ("train", "test")))
+
+
+def _image_mistakes(part: str, images: NDArray[Any], labels: NDArray[Any]) -> Iterator[str]:
+    """Yield why images and labels are none, or not of each other."""
+    if images.dtype.kind not in "uif" or images.shape[1:] not in ((28, 28), (784,)):
+        yield f"'{part}_images' is {images.dtype} of shape {images.shape}; it must be grey levels (n, 28, 28)"
+    elif not len(images) or not (np.isfinite(images).all() and images.min() >= 0):
+        yield f"'{part}_images' must hold images of finite grey levels, from 0"
+    if labels.dtype.kind not in "ui" or labels.shape != images.shape[:1]:
+        kind = f"{labels.dtype} of shape {labels.shape}"
+        yield f"'{part}_labels' is {kind}; it must be a digit for each of {len(images)} images"
+    elif labels.size and not 0 <= labels.min() <= labels.max() <= 9:
+        yield f"'{part}_labels' runs from {labels.min()} to {labels.max()}; allowed: 0 to 9"
 
 
 def load_small() -> Images:
-    """Return the digits of scikit-learn: 1,347 to train with, 450 to test with."""
+    """Return the small digits: 1,347 to train with, 450 to test with."""
     split = load_split()
     train, test = (x.astype(np.float32) for x in (split.train_images, split.test_images))
     return Images(train, test, split.train_labels, split.test_labels)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from program_tools import pyplot, save_picture
 
 from emulator import Run
 
@@ -54,12 +55,7 @@ def draw(
     taken: NDArray[np.int64],
 ) -> None:
     """Draw the weights of neurons, the accuracy over images seen, and which digits were taken for which."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("agg")
-    mpl.rcParams["svg.hashsalt"] = "stdp_digits"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot("stdp_digits")
     figure, axes = plt.subplot_mosaic(
         [["fields", "curve"], ["fields", "taken"]],
         figsize=(11, 6.6),
@@ -99,4 +95,4 @@ def draw(
     axes["taken"].set_title(
         f"{np.mean(taken == truth):.1%} of {len(truth):,} test images right", fontsize=9
     )
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    save_picture(figure, path)

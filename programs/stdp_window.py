@@ -1,9 +1,9 @@
 """The window of pair-based STDP, measured: the change of a weight over the distance of two clamped spikes.
 
-`python programs/stdp_window.py docs` draws it. The rule is that of Song, Miller & Abbott 2000, "Competitive Hebbian
-learning through spike-timing-dependent synaptic plasticity", Nature Neuroscience 3(9): two exponentials of 20 steps, of
-which depression is 1.05 times the larger. Every pair of spikes has neurons and a synapse of its own, both ends of which
-are inputs, so nothing but the rule moves a weight.
+`python programs/stdp_window.py docs` measures and draws it. The rule is that of Song, Miller & Abbott 2000,
+"Competitive Hebbian learning through spike-timing-dependent synaptic plasticity", Nature Neuroscience 3(9): two
+exponentials of 20 steps, of which depression is 1.05 times the larger. Every pair of spikes has neurons and a synapse
+of its own, both ends of which are inputs, so nothing but the rule moves a weight.
 
 What can be asked of the chip follows from its arithmetic. Traces are whole numbers, weights too. Rounded at random,
 both are right on average: the mean of n pairs is within four standard deviations of the curve. Rounded down or to the
@@ -17,6 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parent))
+from program_tools import need_to_draw, pyplot, run_script, save_picture
 
 from emulator import Emulator, Network, Rule, Trace, compile_network, load_chip
 
@@ -160,12 +163,7 @@ def check(n_pairs: int, seed: int = 1) -> dict[str, np.ndarray]:
 
 def draw(means: dict[str, np.ndarray], n_pairs: int, path: Path) -> None:
     """Draw the measured points over the curve."""
-    import matplotlib as mpl  # noqa: PLC0415  # an extra, and slow to import
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "stdp-window"
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot("stdp-window")
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
     titles = (f"rounded at random: mean of {n_pairs} pairs", "one pair, the same every time")
     shown = (("stochastic", "epoch of 8"), ("nearest", "down"))
@@ -190,21 +188,21 @@ def draw(means: dict[str, np.ndarray], n_pairs: int, path: Path) -> None:
         ax.set_xlabel("spike of the target after that of the source (steps)")
         ax.legend(fontsize=8)
     axes[0].set_ylabel("change of the weight")
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+    save_picture(figure, path)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, check and draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "folder", nargs="?", type=Path, default=Path(), help="where the picture goes"
-    )
+    parser.add_argument("folder", nargs="?", type=Path, help="where to draw stdp_window.svg")
     parser.add_argument("--pairs", type=int, default=1000, help="of spikes at each distance")
     options = parser.parse_args(arguments)
-    draw(check(options.pairs), options.pairs, options.folder / "stdp_window.svg")
+    need_to_draw(options.folder)
+    means = check(options.pairs)
+    if options.folder:
+        draw(means, options.pairs, options.folder / "stdp_window.svg")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

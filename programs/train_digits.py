@@ -1,6 +1,6 @@
-"""Train the spiking digit classifier and write programs/digits.nir; about a minute on one core.
+"""Train the spiking digit classifier of digits.nir; about a minute on one core.
 
-    python programs/train_digits.py
+    python programs/train_digits.py programs/digits.nir
 
 64 pixels -> 256 LIF neurons -> 10 LIF neurons, trained in spikes from the start: backpropagation
 through time, with the slope of the threshold replaced by a surrogate (Zenke and Ganguli,
@@ -9,6 +9,7 @@ spikes keeps them few, because on a chip every spike is a packet. The settings w
 validation part of the training images; the test images are only looked at in the last lines.
 """
 
+import argparse
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,10 +17,10 @@ import h5py
 import numpy as np
 from digits_data import N_STEPS, decide, encode, load_split
 from numpy.typing import NDArray
+from program_tools import need_folder, run_script
 
 Reals = NDArray[np.float32]
 
-PATH = Path(__file__).with_name("digits.nir")
 DT_SECONDS = 1e-3
 TAU_STEPS = 64  # a leak of 4096 / 64 = 64 per step in the chip's register, exactly
 KEEP = np.float32(1 - 1 / TAU_STEPS)
@@ -204,6 +205,10 @@ def write(path: Path, weights: list[Reals], facts: dict[str, float | int | str])
 
 def main() -> None:
     """Train, measure on the test images, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("file", type=Path, help="where to write the network, *.nir")
+    path = parser.parse_args().file
+    need_folder(path.parent)
     split = load_split()
     weights = train(split.train_images, split.train_labels)
     pixels = pixel_spikes(split.test_images)
@@ -218,8 +223,8 @@ def main() -> None:
         "n_test_images": n_images,
         "description": "Handwritten digits of 8 x 8 pixels; made by programs/train_digits.py",
     }
-    write(PATH, weights, facts)
-    print(f"{PATH.name}: of {n_images} test images {facts['accuracy_float']:.4f} right in float,")
+    write(path, weights, facts)
+    print(f"{path.name}: of {n_images} test images {facts['accuracy_float']:.4f} right in float,")
     print(
         f"{facts['accuracy_8_bit']:.4f} with 8-bit weights. Spikes for an image, float and 8 bits:"
     )
@@ -231,4 +236,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -69,8 +69,9 @@ class Writer:
 
     def instruction(self, ways: Ways) -> None:
         kind = self.one_of(
-            "compute", "compute", "compute", "compare", "open", "read", "spike", "probe"
-        )
+            "compute", "compute", "compute", "compare", "open" if self.states else None, "read",
+            "spike", "probe",
+        )  # fmt: skip
         if kind == "open":
             name = self.draw(st.sampled_from(self.states))
             self.lines.append(f"RMW {name}")
@@ -137,7 +138,7 @@ def programs(draw: st.DrawFn) -> str:
     """Draw the text of a legal program."""
     head = [".const EDGE = 4096"]
     states, parameters = [], []
-    for k in range(draw(st.integers(1, 4))):
+    for k in range(draw(st.integers(0, 4))):
         kind = draw(types)
         wraps = ".." not in kind and "chip" not in kind
         policy = (

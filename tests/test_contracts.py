@@ -8,6 +8,7 @@ from emulator import Emulator, Program, compile_network, load_chip
 from emulator.mapping import Mapping
 from tests.oracle import analytic as analytic_oracle
 from tests.oracle import machine as oracle
+from tests.oracle.counters import way_of
 from tests.oracle.neuron_lif import Rules
 from tests.strategies import Case, cases
 
@@ -91,16 +92,24 @@ def test_run_a_plus_b_is_run_a_then_run_b(case, data):
     assert parts[0].energy().total_pj + parts[1].energy().total_pj == whole.energy().total_pj
 
 
-@given(cases(), st.data())
-def test_every_step_takes_the_analytic_time(case, data):
-    program = compile_network(case.network, CHIP, data.draw(st.none() | scattered(case)))
-    run = Emulator(CHIP, program).run(case.steps, inputs=case.inputs, timing="analytic")
+ROUTES = [
+    {"mesh.topology": topology, "mesh.routing": order, "mesh.virtual_channels": 2}
+    for topology in ("mesh", "torus")
+    for order in ("xy", "yx")
+]
+
+
+@given(cases(), st.sampled_from(ROUTES), st.data())
+def test_every_step_takes_the_analytic_time(case, routes, data):
+    chip = load_chip("tiny", set=routes)
+    program = compile_network(case.network, chip, data.draw(st.none() | scattered(case)))
+    run = Emulator(chip, program).run(case.steps, inputs=case.inputs, timing="analytic")
     cost = analytic_oracle.Costs(
-        *(CHIP.service_cycles(e) for e in (
+        *(chip.service_cycles(e) for e in (
             "neuron_idle", "neuron_active", "neuron_spike", "axon_out", "axon_in", "synapse_word", "synaptic_event",
             "host",
         )),
-        flits=-(-CHIP.mesh.header_bits // CHIP.mesh.flit_bits),
+        flits=-(-chip.mesh.header_bits // chip.mesh.flit_bits),
         barrier=run.timing.barrier_cycles,
     )  # fmt: skip
     for step in range(case.steps):
@@ -115,7 +124,7 @@ def test_every_step_takes_the_analytic_time(case, data):
         for source in spiking:
             packets += _packets(program, source)
         expected = analytic_oracle.step_cycles(
-            neurons, packets, CHIP.mesh.cores_per_tile, CHIP.mesh.width, cost
+            neurons, packets, chip.mesh.cores_per_tile, way_of(chip.mesh), cost
         )
         assert run.timing.step_cycles[step] == expected
 

@@ -16,6 +16,13 @@ from tests.oracle import pipeline as oracle
 from tests.strategies import cases
 from tests.test_contracts import scattered
 
+MESHES = [{"mesh.virtual_channels": n} for n in (1, 1, 2, 4)] + [
+    {"mesh.topology": topology, "mesh.routing": order, "mesh.virtual_channels": n}
+    for topology in ("mesh", "torus")
+    for order in ("xy", "yx")
+    for n in (2, 4)
+]
+
 
 @st.composite
 def chips(draw):
@@ -26,7 +33,7 @@ def chips(draw):
         "mesh.width": width,
         "mesh.height": height,
         "mesh.multicast": kind,
-        "mesh.virtual_channels": draw(st.sampled_from([1, 1, 2, 4])),
+        **draw(st.sampled_from(MESHES)),
         "mesh.buffer_flits": draw(st.integers(1, 4)),
         "mesh.routing_delay_cycles": draw(st.integers(0, 1)),
         "mesh.speculative": draw(st.booleans()),
@@ -53,6 +60,14 @@ def chips(draw):
     for event in ("synapse_word", "synaptic_event"):
         changes[f"costs.{event}.time_ns"] = draw(st.sampled_from([0, 10, 130]))
     return load_chip("tiny", set=changes)
+
+
+@given(cases(), chips())
+def test_flits_on_links_are_the_hops_that_are_counted(case, chip):
+    run = Emulator(chip, compile_network(case.network, chip)).run(case.steps, inputs=case.inputs)
+    hops = [run.counters.total("hop_ew"), run.counters.total("hop_ns")]
+    for timing in (run.timing, run.retimed(chip, "analytic").timing):
+        assert [timing.link_flits[:, :2].sum(), timing.link_flits[:, 2:].sum()] == hops
 
 
 @given(cases(), chips(), st.data())

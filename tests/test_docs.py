@@ -21,7 +21,14 @@ MODULES = sorted(
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "docs/networks.md", "docs/learning.md", "docs/management.md", "docs/world.md"],
+    [
+        "README.md",
+        "docs/networks.md",
+        "docs/learning.md",
+        "docs/management.md",
+        "docs/words.md",
+        "docs/world.md",
+    ],
 )
 def test_a_page_shows_true_output(name):
     failed, tried = doctest.testfile(

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,17 @@ from emulator.chip.schema import Costs
 from tests.conftest import ROOT
 
 LAYERS = [
-    {"errors", "units", "atomic", "streams", "arguments", "interrupts", "versions"},
+    {
+        "errors",
+        "units",
+        "atomic",
+        "files",
+        "streams",
+        "arguments",
+        "shipped",
+        "interrupts",
+        "versions",
+    },
     {"microcode", "learning"},
     {"chip", "network", "mapping"},
     {"program", "importers", "encode", "kernels", "inputs", "noc", "account"},
@@ -28,6 +39,9 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 SAME_LAYER = {("timing", "engine"), ("engine", "timing"), ("chip", "network"), ("network", "chip")}
 FILES = sorted((ROOT / "emulator").rglob("*.py"))
+PAGES = [ROOT / "README.md", ROOT / "DESIGN.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+WHEEL = re.compile(rf"{PROJECT['name'].replace('-', '_')}-{PROJECT['version']}")
 
 
 def part_of(path: Path) -> str:
@@ -85,10 +99,52 @@ def test_every_program_says_what_it_is():
         assert ast.get_docstring(ast.parse(path.read_text())), path
 
 
-def test_the_readme_table_names_files_that_exist():
-    table = re.findall(
-        r"`((?:emulator|ext|tests|chipconfigs|docs)/[\w./]*)`", (ROOT / "README.md").read_text()
+def named_files(text: str) -> list[str]:
+    """Return the paths of the project that a page names between backticks."""
+    return re.findall(
+        r"`(?:python )?((?:emulator|ext|tests|chipconfigs|docs|programs)/[\w./*]*)", text
     )
-    assert len(table) > 10
-    for name in table:
-        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_files_that_exist(page):
+    for name in named_files(page.read_text()):
+        assert list(ROOT.glob(name)), name
+
+
+def test_the_readme_names_many_files():
+    assert len(named_files((ROOT / "README.md").read_text())) > 40
+
+
+def links(page: Path) -> list[tuple[str, Path]]:
+    """Return what a page links to inside the project: "!" of a picture, and the file."""
+    found = re.findall(r"(!?)\[[^\]]*\]\(([^)\s#]+)[^)]*\)", page.read_text())
+    return [(mark, page.parent / target) for mark, target in found if "://" not in target]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_point_to_files_that_exist(page):
+    for _, target in links(page):
+        assert target.is_file(), target
+
+
+def test_every_picture_is_on_some_page():
+    pictures = {path for path in (ROOT / "docs").iterdir() if path.suffix != ".md"}
+    shown = {target.resolve() for page in PAGES for mark, target in links(page) if mark}
+    assert pictures == shown
+
+
+def test_what_pages_and_messages_tell_to_install_is_there():
+    """The project itself is in no package index."""
+    extras = PROJECT["optional-dependencies"].values()
+    known = [*PROJECT["dependencies"], *(name for names in extras for name in names)]
+    allowed = {re.split(r"[<>=]", name)[0] for name in known} | {"brian2", "sanafe"}
+    allowed |= {".", "{package}"}  # a checkout; what a message fills in
+    texts = [*PAGES, *FILES, *(ROOT / "programs").glob("*.py"), ROOT / "tests/benchmarks/growth.py"]
+    texts += (ROOT / "tests/benchmarks/peers").iterdir()
+    told = []
+    for path in filter(Path.is_file, texts):
+        told += re.findall(r"pip install\s+([\w.{}-]+)", path.read_text())
+        assert f"{PROJECT['name']}[" not in path.read_text(), path
+    assert len(told) > 10
+    assert {name for name in told if not WHEEL.match(name)} <= allowed

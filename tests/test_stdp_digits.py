@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from emulator import Emulator, Network, compile_network
+from emulator.errors import NetworkError
 from programs.stdp_digits import CHIP, NEURON, decide, experiment, learn, named
-from programs.stdp_digits_data import DIGITS, load_small, pixel_spikes
+from programs.stdp_digits_data import (
+    DIGITS,
+    MNIST_NAMES,
+    load_mnist,
+    load_small,
+    pixel_spikes,
+)
 
 SHORT = replace(DIGITS, n_cells=40, passes=1)
 
@@ -99,3 +106,56 @@ def test_neurons_are_named_by_mean_and_images_by_votes():
     assert digit_of[:2].tolist() == [7, 4]
     votes = np.array([[2, 1, 0], [0, 3, 0], [0, 0, 0]], np.int32)
     assert decide(votes, np.array([7, 4, 4])).tolist() == [7, 4, -1]
+
+
+def mnist(path, **changed):
+    """Write a file as small as can be; None leaves an array out."""
+    arrays = {
+        "train_images": np.arange(3 * 784, dtype=np.uint8).reshape(3, 28, 28),
+        "train_labels": np.array([1, 2, 9], np.uint8),
+        "test_images": np.ones((2, 28, 28), np.uint8),
+        "test_labels": np.array([0, 5]),
+    } | changed
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    return path
+
+
+def test_images_of_mnist_are_read(tmp_path):
+    read = load_mnist(mnist(tmp_path / "x.npz"))
+    assert (read.train.shape, read.test.shape) == ((3, 784), (2, 784))
+    assert (read.train.dtype, read.train_labels.dtype) == (np.float32, np.int64)
+    assert (read.train_labels.tolist(), read.test_labels.tolist()) == ([1, 2, 9], [0, 5])
+    with np.load(tmp_path / "x.npz") as file:
+        names = MNIST_NAMES.items()
+        np.savez(tmp_path / "keras.npz", **{other: file[name] for name, other in names})
+    again = load_mnist(tmp_path / "keras.npz")
+    assert all(np.array_equal(a, b) for a, b in zip(read, again, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("changed", "problems"),
+    [
+        ({"test_labels": None, "train_images": None}, ["'train_images' is missing", "'test_labels' is missing"]),
+        (
+            {"train_labels": np.array([1, 2]), "test_labels": np.array([0.0, 1.0])},
+            [
+                "'train_labels' is int64 of shape (2,); it must be a digit for each of 3 images",
+                "'test_labels' is float64 of shape (2,); it must be a digit for each of 2 images",
+            ],
+        ),
+        ({"train_labels": np.array([1, 2, 10])}, ["'train_labels' runs from 1 to 10; allowed: 0 to 9"]),
+        (
+            {"test_images": np.ones((2, 8, 8))},
+            ["'test_images' is float64 of shape (2, 8, 8); it must be grey levels (n, 28, 28)"],
+        ),
+        (
+            {"test_images": np.full((2, 784), -0.5)},
+            ["'test_images' must hold images of finite grey levels, from 0"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_mnist_is_refused(tmp_path, changed, problems):
+    path = mnist(tmp_path / "x.npz", **changed)
+    with pytest.raises(NetworkError) as error:
+        load_mnist(path)
+    assert str(error.value).splitlines() == [f"{path}: {problem}" for problem in problems]

@@ -1,13 +1,9 @@
 """The programs with an environment: a cart-pole, a pendulum, and an agent that turns away; recordings of events."""
 
-import zlib
-
 import gymnasium
-import numpy as np
 import pytest
 
 from emulator.errors import NetworkError
-from emulator.importers.events import read_events
 from programs import cartpole, looming, pendulum
 
 
@@ -59,43 +55,24 @@ def test_recordings_alone_make_no_turn(reference, name):
     assert looming.trials(frames, "approaches", 6, timing="off").rewards.mean() == 1
 
 
-# recordings
-
-
-@pytest.mark.parametrize(
-    ("name", "n", "crc"),
-    [("sample_nmnist.bin", 4325, 0xAD44283E), ("sample_ncars.dat", 2009, 0xD8F13142)],
-)
-def test_recordings_are_read_as_others_read_them(reference, name, n, crc):
-    t, x, y, p = read_events(reference / "events" / name)
-    assert len(t) == n
-    assert zlib.crc32(np.stack([x, y, t, p], axis=1).tobytes()) == crc
-
-
-def test_events_of_bytes(tmp_path):
+def test_a_recording_without_what_is_looked_for_is_refused(tmp_path):
     path = tmp_path / "a.bin"
-    path.write_bytes(bytes([3, 33, 0x81, 2, 3, 255, 0, 0x7F, 255, 255]))
-    assert [c.tolist() for c in read_events(path)] == [
-        [66051, 2**23 - 1],
-        [3, 255],
-        [33, 0],
-        [1, 0],
-    ]
-    path = tmp_path / "a.dat"
-    word = 640 | 479 << 14 | 1 << 28
-    data = b"% Version 2\n\x0c\x08" + np.array([7, word], "<u4").tobytes()
-    path.write_bytes(data)
-    assert [c.tolist() for c in read_events(path)] == [[7], [640], [479], [1]]
-    path.write_bytes(b"% nothing follows")
-    with pytest.raises(NetworkError, match="events of type 0, 0 bytes each"):
-        read_events(path)
-    path.write_bytes(data[:-1])
-    with pytest.raises(NetworkError, match="in 7 bytes; allowed: type 0 or 12, 8 bytes"):
-        read_events(path)
-    (tmp_path / "b.bin").write_bytes(b"1234")
-    with pytest.raises(NetworkError, match="4 bytes are no whole number of events"):
-        read_events(tmp_path / "b.bin")
-    with pytest.raises(NetworkError, match=r"allowed: \.bin, \.dat"):
-        read_events(tmp_path / "a.raw")
-    with pytest.raises(NetworkError, match="cannot be read"):
-        read_events(tmp_path / "none.bin")
+    path.write_bytes(bytes([3, 4, 0x80, 0, 0]))
+    with pytest.raises(NetworkError) as error:
+        looming.recorded(path)
+    said = "of its 1 events none is of a pixel that became darker"
+    assert str(error.value) == f"{path}: {said}"
+    path.write_bytes(
+        bytes([3, 4, 0, 0, 0]) + bytes([0, 240, 0, 0, 0]) * 30_000 + bytes([3, 4, 0, 0, 0])
+    )
+    with pytest.raises(NetworkError) as error:
+        looming.recorded(path)
+    said = "it has 122,881 frames of 2,000 us; at most 100,000 are used"
+    assert str(error.value) == f"{path}: {said}"
+
+
+def test_what_is_odd_in_a_recording_is_printed(tmp_path, capsys):
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes([3, 4, 0, 0, 9]) + bytes([0, 240, 0, 0, 0]) + bytes([3, 4, 0, 0, 0]))
+    assert looming.recorded(path).shape == (5, 32, 32)
+    assert capsys.readouterr().out == f"{path}: dropped: 1 marks of time\n"

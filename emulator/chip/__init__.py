@@ -3,6 +3,7 @@
 from emulator.chip.exchange import chip_from_json, chip_json_schema, to_json
 from emulator.chip.load import load_chip, shipped_chips
 from emulator.chip.schema import EVENTS, Chip, fingerprint_of
+from emulator.chip.upgrade import unpriced
 
 __all__ = [
     "EVENTS",
@@ -13,4 +14,5 @@ __all__ = [
     "load_chip",
     "shipped_chips",
     "to_json",
+    "unpriced",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 from emulator.chip.check import check
 from emulator.chip.schema import Chip
 from emulator.chip.tree import Place, from_python
+from emulator.chip.upgrade import fill_in
 from emulator.errors import ChipError
 
 
@@ -15,7 +16,7 @@ def to_json(chip: Chip) -> str:
 
 
 def chip_from_json(text: str) -> Chip:
-    """Return the chip that `to_json` wrote.
+    """Return the chip that `to_json` wrote, in this version or an earlier one.
 
     Raises
     ------
@@ -28,7 +29,9 @@ def chip_from_json(text: str) -> Chip:
         raise ChipError(f"this is not the JSON of a chip: {error}") from None
     if not isinstance(data, dict):
         raise ChipError(f"this is not the JSON of a chip, but of a {type(data).__name__}")
-    chip, mistakes = check(from_python(data, Place()))
+    root = from_python(data, Place())
+    fill_in(root)
+    chip, mistakes = check(root)
     if chip is None:
         raise ChipError("\n".join(f"{mistake.key}: {mistake.text}" for mistake in mistakes))
     return chip

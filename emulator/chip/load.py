@@ -13,15 +13,22 @@ from emulator.chip.override import marked, override
 from emulator.chip.parse import parse, place_of
 from emulator.chip.schema import Chip
 from emulator.chip.tree import Mistake, Place, one_line, shortened
+from emulator.chip.upgrade import fill_in
 from emulator.errors import ChipError
+from emulator.shipped import shipped_files
 
-SHIPPED = Path(__file__).parents[2] / "chipconfigs"
 MAX_BYTES = 256 * 1024
 
 
 def shipped_chips() -> list[Path]:
-    """Return the chip files that come with the emulator, by name."""
-    return sorted(SHIPPED.glob("*.yaml"))
+    """Return the chip files that come with the emulator, by name.
+
+    Raises
+    ------
+    ChipError
+        When there is none; says where they were looked for.
+    """
+    return shipped_files("chipconfigs", "*.yaml", ChipError)
 
 
 def load_chip(
@@ -60,6 +67,7 @@ def load_chip(
         root = None
     if root is None:
         raise _error(path, mistakes)
+    fill_in(root)
     for order, (key, value) in enumerate((set or {}).items(), 1):
         mistakes += override(root, str(key), value, order)
     loaded, found = check(root)
@@ -81,9 +89,11 @@ def find_chip(chip: str | Path) -> Path:
             f"chip is {chip!r:.60}; it must be a path or the name of a shipped chip such as 'loihi'"
         )
     path, name = Path(chip), str(chip)
-    names = [file.stem for file in shipped_chips()]
-    if name in names:
-        return SHIPPED / f"{name}.yaml"
+    shipped: dict[str, Path] = {}
+    with suppress(ChipError):  # a file of one's own needs none of them
+        shipped = {file.stem: file for file in shipped_chips()}
+    if name in shipped:
+        return shipped[name]
     with suppress(OSError):  # such as a name too long for a file
         if path.is_file():
             return path
@@ -91,11 +101,11 @@ def find_chip(chip: str | Path) -> Path:
             raise ChipError(f"{name}: this is a folder, not a chip file")
         if path.exists():
             raise ChipError(f"{name}: this is not a regular file")
+    names = [file.stem for file in shipped_chips()]
     close = get_close_matches(path.stem, names, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
     raise ChipError(
-        f"'{shortened(one_line(name))}' is neither a file nor a shipped chip "
-        f"({', '.join(names) or 'none found'}){hint}"
+        f"'{shortened(one_line(name))}' is neither a file nor a shipped chip ({', '.join(names)}){hint}"
     )
 
 

@@ -25,10 +25,16 @@ are `true` and `false`, and a limit of `null` is no limit. No key may be unknown
 missing unless a default is given here. Every mistake of a file is reported at once, with line,
 column, key, what was read and what is allowed; `emulator check FILE` does only that.
 
+A file from before there were neuron programs, learning or management cores is read as what it was: where it has no
+key of one of these and of what came later, it runs none, learns nothing, and the events that it does not know cost
+nothing and take no time. `emulator check` lists them as not priced (`emulator/chip/upgrade.py`).
+
 Each `source` says where the numbers beside it come from: a paper and its table, or `fitted`,
-`scaled` or `assumed`, and how. The sections `arithmetic`, `core`, `microcode` and `synapses`, and `learning`
-for programs that learn, decide what a chip computes: chips that are equal in them, sources aside, run each
-other's programs. All others decide time and energy only.
+`scaled` or `assumed`, and how. The section `arithmetic`, and `learning` for programs that learn,
+decide what a chip computes: a program runs on every chip that is equal in them. How much a chip
+holds is compared with what the program needs: the sections `core`, `microcode` and `synapses`, the
+widths of thresholds, biases, refractory registers and weight exponents, and the length of rules.
+All others decide time and energy only.
 
 What several keys must satisfy together is in `emulator/chip/rules.py`: the cores fit 16 bits, host
 ports are tiles, a neuron with the largest delay fits the accumulators, the widest index tells all

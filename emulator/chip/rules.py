@@ -68,6 +68,12 @@ def _trees_need_single_flits(multicast: str, header_bits: int, flit_bits: int) -
     )
 
 
+def _rings_need_two_classes(topology: str, n_vcs: int) -> str | None:
+    if topology != "torus" or n_vcs % 2 == 0:
+        return None
+    return f"{n_vcs} on a torus, where packets that cross an edge have half of them; allowed: 2, 4, 6, 8"
+
+
 def _plastic_weights_fit(minimum: int, maximum: int) -> str | None:
     if minimum >= -256 and maximum <= 255:
         return None
@@ -112,6 +118,11 @@ RULES = (
         "mesh.multicast",
         ("mesh.multicast", "mesh.header_bits", "mesh.flit_bits"),
         _trees_need_single_flits,
+    ),
+    Rule(
+        "mesh.virtual_channels",
+        ("mesh.topology", "mesh.virtual_channels"),
+        _rings_need_two_classes,
     ),
     Rule("host.ports", ("host.ports", "mesh.width", "mesh.height"), _ports_are_tiles),
     Rule(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from emulator.chip.routes import Routes, RoutingOrder, Topology, routes_of
 from emulator.chip.rules import RULES
 from emulator.units import cycles_from_ns
 
@@ -29,8 +30,8 @@ EVENTS = (
 CHANGED = "changed: "
 """How the source of a section begins in which `--set` changed a value."""
 FUNCTION = ("arithmetic", "core", "microcode", "synapses")
-"""The sections that decide what a chip computes, with `learning` where a program learns; the others decide its time
-and energy."""
+"""The sections that decide what a chip computes and how much it holds, with `learning` where a program learns; the
+others decide its time and energy."""
 
 
 class Section(BaseModel):
@@ -60,7 +61,7 @@ class LinkLatency(Section):
 
 
 class Mesh(Section):
-    """The network on chip: width x height routers, one per tile, dimension-order XY routing."""
+    """The network on chip: width x height routers, one per tile."""
 
     width: Annotated[int, Field(ge=1, le=64)]
     """Tiles along x."""
@@ -68,12 +69,16 @@ class Mesh(Section):
     """Tiles along y."""
     cores_per_tile: Annotated[int, Field(ge=1, le=64)]
     """Cores that share a router; width x height x cores_per_tile is at most 65535."""
+    topology: Topology = "mesh"
+    """mesh: rows and columns end at the edges; torus: they are rings, and packets take the shorter way round."""
+    routing: RoutingOrder = "xy"
+    """The axis along which packets travel first."""
     flit_bits: Annotated[int, Field(ge=1, le=4096)]
     """Bits that cross a link in one cycle."""
     header_bits: Annotated[int, Field(ge=1, le=4096)]
     """Bits of a packet without payload; a packet is ceil((header + payload) / flit_bits) flits."""
     virtual_channels: Annotated[int, Field(ge=1, le=8)]
-    """Virtual channels of each router input."""
+    """Virtual channels of each router input; an even number on a torus, half of them for packets that cross an edge."""
     buffer_flits: Annotated[int, Field(ge=1, le=64)]
     """Depth of the buffer of each virtual channel."""
     routing_delay_cycles: Annotated[int, Field(ge=0, le=1)]
@@ -93,7 +98,7 @@ class Mesh(Section):
     input_queue_packets: Annotated[int, Field(ge=1, le=65_535)] = 16
     """Packets that a core holds, the one it serves included; further ones wait in the mesh."""
     multicast: Literal["none", "tree"] = "none"
-    """none: a packet per destination core; tree: copies are made in the routers along XY."""
+    """none: a packet per destination core; tree: copies are made in the routers where their routes part."""
     source: Source
     """Where the topology and the router come from."""
 
@@ -101,6 +106,11 @@ class Mesh(Section):
     def n_tiles(self) -> int:
         """Number of tiles, which are numbered x + width * y."""
         return self.width * self.height
+
+    @property
+    def routes(self) -> Routes:
+        """The way that packets take between tiles."""
+        return routes_of(self.width, self.height, self.topology, self.routing)
 
     @property
     def n_cores(self) -> int:
@@ -186,9 +196,9 @@ class Learning(Section):
     trace_decay: Literal["exponential", "linear"] = "exponential"
     """What a trace keeps in a step: exp(-1 / tau), or 1 - 1 / tau."""
     second_impulse: Literal["up", "rounded"] = "up"
-    """How the fraction of an impulse is rounded for the second and later spikes of a source in an epoch."""
+    """How impulses of a source's spikes before its last one in an epoch are rounded: up, or as `rounding` says."""
     uk_counts: Literal["epochs", "steps"] = "epochs"
-    """u_k is 1 at the end of every 2**k-th epoch; or where the number of the step is a multiple of 2**k."""
+    """u_k is 1 at the end of every 2**k-th epoch; or where the number of steps done is a multiple of 2**k."""
     mantissa_bits: Annotated[int, Field(ge=2, le=4)] = 4
     """Width of the constant before a product, two's complement."""
     product_bits: Annotated[int, Field(ge=8, le=24)] = 15
@@ -245,7 +255,7 @@ class Arithmetic(Section):
     bias_exponent_max: Annotated[int, Field(ge=0, le=7)] = 7
     """Largest bias exponent; the bias is mantissa x 2**exponent."""
     refractory_steps_max: Annotated[int, Field(ge=1, le=255)] = 63
-    """Largest refractory register; 1 is no refractory step."""
+    """Largest refractory register R: v is held for R - 1 steps after a spike."""
     accumulator_bits: Annotated[int, Field(ge=8, le=32)] | None = None
     """Width at which the summed input wraps before it is added to u; null: never."""
     weight_exponent_min: Annotated[int, Field(ge=-8, le=0)] = -8
@@ -287,17 +297,17 @@ class Costs(Section):
     packet: EventCost
     """One packet, within its tile: once, however far it travels; time_ns is from router to core."""
     hop_ew: EventCost
-    """One packet over a link along x; time_ns informs, the mesh uses link_latency_cycles."""
+    """One flit over one link along x; time_ns informs, the mesh uses link_latency_cycles."""
     hop_ns: EventCost
-    """One packet over a link along y; time_ns informs, the mesh uses link_latency_cycles."""
+    """One flit over one link along y; time_ns informs, the mesh uses link_latency_cycles."""
     host: EventCost
-    """One packet that entered at a host port, which makes one after another."""
+    """One packet of an input; a host port makes one after another."""
     axon_in: EventCost
     """One packet looked up at the destination core."""
     synapse_word: EventCost
     """One word read from synapse memory."""
     synaptic_event: EventCost
-    """One stored synapse visited."""
+    """One stored synapse that a spike reached: its weight is added to its target's input."""
     learning_instruction: EventCost
     """One micro-instruction of a learning rule executed for one synapse."""
     management_call: EventCost
@@ -416,7 +426,7 @@ class Chip(Section):
         )
 
     def function(self, *, learns: bool = False) -> dict[str, dict[str, Any]]:
-        """Return what decides what the chip computes: the sections `FUNCTION` without their sources.
+        """Return what decides what the chip computes and holds: the sections `FUNCTION` without their sources.
 
         The section `learning` is one of them for a program that learns.
         """
@@ -427,10 +437,10 @@ class Chip(Section):
         return sections
 
     def fingerprint(self, *, learns: bool = False) -> str:
-        """Return the sha256, in hex, of what decides the chip's function.
+        """Return the sha256, in hex, of `function`.
 
-        That is every value but `source` in the sections `FUNCTION`: two chips with equal
-        fingerprints run each other's programs, with other times and energies.
+        Two chips with equal fingerprints run each other's programs, with other times and energies; whether others do
+        is for `emulator.program.check_fit` to say.
         """
         return fingerprint_of(self.function(learns=learns))
 

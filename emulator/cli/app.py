@@ -21,13 +21,17 @@ from emulator.cli.completing import (
     knows_shells,
 )
 from emulator.cli.groups import QuickGroup
-from emulator.errors import EmulatorError
+from emulator.errors import EmulatorError, printable
 
 COMMANDS = {
     "chips": ("chips", "List the shipped chips."),
     "check": (
         "chips",
         "Validate chip files and show what they say: sizes, and each cost in pJ, ns and cycles.",
+    ),
+    "programs": (
+        "programs",
+        "List the programs that come with the emulator, and say how they are run.",
     ),
     "compile": ("compiling", "Compile a network for a chip into one program file."),
     "run": ("running", "Run a program or network on a chip; Ctrl-C keeps what was run so far."),
@@ -108,7 +112,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: emulator run programs/digits.py --chip loihi --steps 140 --reset-every 14",
+    epilog="Example: emulator run digits --chip loihi --steps 140 --reset-every 14",
 )
 
 
@@ -181,5 +185,5 @@ def _forget_output() -> None:
 
 def _fail(message: str) -> int:
     for line in message.splitlines() or [""]:
-        print(f"emulator: {line}", file=sys.stderr)  # noqa: T201  # no markup, no wrapping
+        print(f"emulator: {printable(line)}", file=sys.stderr)  # noqa: T201  # no markup, no wrapping
     return 2

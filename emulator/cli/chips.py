@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,7 @@ from emulator.cli.completing import chip_names
 from emulator.cli.options import SetOption, collected, described, pairs
 from emulator.cli.printing import JsonOption, print_document
 from emulator.errors import EmulatorError
+from emulator.observe.tabulated import TextTable
 
 if TYPE_CHECKING:
     from emulator.chip import Chip
@@ -76,10 +76,9 @@ def chips(
     if as_json:
         print_document("chips", {"chips": [_counted(name, chip) for name, chip in loaded.items()]})
         return
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("name", "tiles", "cores", "neurons", "description"):
-        justify = "left" if name in ("name", "description") else "right"
-        table.add_column(name, justify=justify, no_wrap=name != "description")  # type: ignore[arg-type]
+    table = TextTable(None, [("name", "name"), ("tiles", "right"), ("cores", "right")])
+    table.add_column("neurons", "right")
+    table.add_column("description", "text")
     for name, chip in loaded.items():
         line = _counted(name, chip)
         mesh = f"{line['width']} x {line['height']}"
@@ -102,7 +101,7 @@ def _counted(name: str, chip: Chip) -> dict[str, Any]:
 
 def _described(chip: Chip) -> dict[str, Any]:
     """Return what a chip's file says, and what follows from it."""
-    from emulator.chip import EVENTS, to_json
+    from emulator.chip import EVENTS, to_json, unpriced
     from emulator.observe.report import assumed, unlimited
     from emulator.timing.analytic import barrier_cycles
 
@@ -113,12 +112,14 @@ def _described(chip: Chip) -> dict[str, Any]:
         },
         "cost_cycles": {event: chip.service_cycles(event) for event in EVENTS},
         "unlimited": unlimited(chip),
+        "not_priced": unpriced(chip),
         "assumed": assumed(chip),
         "chip": json.loads(to_json(chip)),
     }
 
 
 def _sizes(chip: Chip) -> Table:
+    from emulator.chip import unpriced
     from emulator.observe.report import unlimited
     from emulator.timing.analytic import barrier_cycles
 
@@ -154,6 +155,11 @@ def _sizes(chip: Chip) -> Table:
     table.add_row("management", _management(chip))
     if unlimited(chip):
         table.add_row("unlimited", f"{', '.join(unlimited(chip))} (null)")
+    if unpriced(chip):
+        table.add_row(
+            "not priced",
+            f"{', '.join(unpriced(chip))}: the file is older than these events, which cost nothing and take no time",
+        )
     first, last = barrier_cycles(chip, 1), barrier_cycles(chip, mesh.n_tiles)
     table.add_row(
         "barrier",
@@ -188,13 +194,12 @@ def _learning(chip: Chip) -> str:
     )
 
 
-def _costs(chip: Chip) -> Table:
+def _costs(chip: Chip) -> TextTable:
     from emulator.chip import EVENTS
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("event", "pJ", "ns", "cycles"):
-        table.add_column(name, justify="left" if name == "event" else "right", no_wrap=True)
-    table.add_column("source", overflow="fold")
+    table = TextTable(None, [("event", "name"), ("pJ", "right"), ("ns", "right")])
+    table.add_column("cycles", "right")
+    table.add_column("source", "text")
     for event in EVENTS:
         cost = getattr(chip.costs, event)
         cycles = f"{chip.service_cycles(event):,}"

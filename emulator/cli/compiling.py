@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from emulator.cli import options
@@ -24,22 +23,34 @@ from emulator.cli.printing import (
     print_document,
     warn,
 )
+from emulator.cli.programs import network_path
 from emulator.cli.targets import new_file
 from emulator.errors import NetworkError, ProgramError, RunError
+from emulator.observe.tabulated import TextTable
 
 if TYPE_CHECKING:
     from emulator.chip import Chip
     from emulator.program import Program
 
+SHOWN_ROUNDED = 5
+"""Rounded parameters that are printed."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    epilog = "Example: emulator compile programs/digits.nir --dt 1e-3 --chip loihi"
+    epilog = "Example: emulator compile digits --chip loihi"
     app.command(name="compile", epilog=epilog)(compile_)
 
 
 def compile_(  # noqa: PLR0913, PLR0917  # each is an option of the command
-    network: Annotated[Path, typer.Argument(metavar="NETWORK", help="A .py or .nir file.")],
+    network: Annotated[
+        Path,
+        typer.Argument(
+            metavar="NETWORK",
+            help="A .py or .nir file, or the name of a shipped network.",
+            callback=network_path,
+        ),
+    ],
     chip: options.ChipOption,
     output: Annotated[
         Path | None,
@@ -163,6 +174,7 @@ def program_figures(program: Program, chip: Chip) -> dict[str, Any]:
             }
             for line in program.manifest["projections"]
         ],
+        "rounding": list(program.manifest.get("rounding", [])),
         "warnings": list(program.manifest["warnings"]),
         "assumptions": list(program.manifest["assumptions"]),
     }
@@ -180,17 +192,18 @@ def print_program(program: Program, chip: Chip, console: Console) -> None:
     )
     if figures["projections"]:
         console.print(_projections(figures["projections"]))
+    print_rounding(program, console)
 
 
-def _projections(projections: list[dict[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("projection", overflow="fold")
-    for name in ("synapses", "weight bits", "exponent"):
-        table.add_column(name, justify="right")
-    table.add_column("weights", overflow="fold")
+def _projections(projections: list[dict[str, Any]]) -> TextTable:
+    table = TextTable(
+        None, [("projection", "name"), ("synapses", "right"), ("weight bits", "right")]
+    )
+    table.add_column("exponent", "right")
+    table.add_column("weights", "text")
     for line in projections:
         table.add_row(
-            Text(line["name"]),
+            line["name"],
             f"{line['synapses']:,}",
             str(line["weight_bits"]),
             str(line["weight_exp"]),
@@ -200,15 +213,42 @@ def _projections(projections: list[dict[str, Any]]) -> Table:
 
 
 def _quantised(figures: dict[str, Any] | None) -> str:
-    """Say what was lost when weights became mantissas; errors are in the weights' unit."""
+    """Say what was lost when weights became mantissas; errors of real weights are in their unit."""
     if figures is None:
         return "given as integers"
     if "scale" not in figures:  # integers that the chip does not hold as they are
-        text = f"given as integers; {figures.get('n_truncated', 0):,} act as other ones ({figures.get('policy')})"
+        loss, zeros = figures.get("max_loss"), figures.get("n_zero")  # older programs do not say
         beyond = figures.get("n_beyond", 0)
-        return text + (f", {beyond:,} in full beyond its limit" if beyond else "")
+        return (
+            f"given as integers; lost bits: {figures.get('n_truncated', 0):,} ({figures.get('policy')})"
+            + ("" if loss is None else f", at most {loss:g} in mantissas")
+            + ("" if zeros is None else f"; act as 0: {zeros:,}")
+            + (f"; {beyond:,} in full beyond its limit" if beyond else "")
+        )
     return (
         f"1 became {figures['scale']:.4g}; error at most {figures['max_abs_error']:.2g}, "
         f"rms {figures['rms_error']:.2g}; {figures['n_zero']:,} became 0, "
         f"{figures['n_clipped']:,} clipped"
     )
+
+
+def print_rounding(program: Program, console: Console) -> None:
+    """Print the real parameters that registers do not hold as asked, those first that are furthest from it."""
+    lines = program.manifest.get("rounding", [])
+    errors = [
+        math.inf if line["relative_error"] is None else line["relative_error"] for line in lines
+    ]
+    order = sorted(range(len(lines)), key=lambda k: -errors[k])
+    for k in order[:SHOWN_ROUNDED]:
+        line, unit = lines[k], lines[k]["unit"] and f" {lines[k]['unit']}"
+        held = "no decay" if line["held"] is None else f"{line['held']:.6g}{unit}"
+        part = "" if line["held"] is None else f", {100 * errors[k]:.3g} % off"
+        console.print(
+            f"rounding: {line['population']}: {line['parameter']} {line['asked']:.6g}{unit} is held as {held}{part}",
+            highlight=False, markup=False,
+        )  # fmt: skip
+    if len(lines) > SHOWN_ROUNDED:
+        console.print(
+            f"rounding: less of {len(lines) - SHOWN_ROUNDED} more; all lines are in the program",
+            highlight=False, markup=False,
+        )  # fmt: skip

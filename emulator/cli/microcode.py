@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +18,7 @@ from emulator.cli.kinds import reading
 from emulator.cli.networks import load_program
 from emulator.cli.printing import JsonOption, print_document
 from emulator.errors import EmulatorError, MicrocodeError, RunError
+from emulator.observe.tabulated import TextTable
 
 if TYPE_CHECKING:
     from emulator.chip import Chip
@@ -53,11 +53,11 @@ def models(
     if as_json:
         print_document("models", {"chip": described and described.label, "models": lines})
         return
-    columns = ["model", "instructions", "bytes", "payload", "what it is"]
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in columns + ([f"on {described.name}"] if described else []):
-        justify = "right" if name in ("instructions", "bytes", "payload") else "left"
-        table.add_column(name, justify=justify, no_wrap=name in columns[:-1])  # type: ignore[arg-type]
+    table = TextTable(None, [("model", "name"), ("instructions", "right"), ("bytes", "right")])
+    table.add_column("payload", "right")
+    table.add_column("what it is", "text")
+    if described:
+        table.add_column(f"on {described.name}", "name")
     for line in lines:
         ways = [line[way]["instructions"] for way in ("shortest", "longest")]
         fits = ["no" if line["exceeds"] else "fits"] if described else []
@@ -215,7 +215,7 @@ def step(
 ) -> None:
     """Run a program and show one neuron, instruction by instruction: what each writes, and the flag."""
     from emulator.emulator import Emulator
-    from emulator.inputs import read_inputs, read_rewards
+    from emulator.inputs import as_tables, read_inputs, read_rewards
 
     match = NEURON.fullmatch(neuron)
     if not match:
@@ -225,7 +225,7 @@ def step(
     if input_file is not None:
         with reading(input_file, "inputs"):
             given, rewards = read_inputs(input_file), read_rewards(input_file, n_steps) or None
-        inputs = {name: spikes[spikes[:, 0] < n_steps] for name, spikes in given.items()}
+        inputs = as_tables({name: rows[rows[:, 0] < n_steps] for name, rows in given.items()})
     emulator = Emulator(options.chip_of(loaded, chip), loaded)
     console, documents = Console(), list[dict[str, Any]]()
     shown = emulator.watch(match[1], int(match[2]), n_steps, inputs, seed=seed, rewards=rewards)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -21,6 +20,7 @@ from emulator.cli.groups import QuickGroup
 from emulator.cli.kinds import reading
 from emulator.cli.printing import JsonOption, print_document
 from emulator.errors import RunError
+from emulator.observe.tabulated import TextTable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -247,12 +247,11 @@ def _print_replay(result: Replayed, chip: Chip, console: Console) -> None:
         console.print(_link_map(result, chip, console))
 
 
-def _latencies(result: Replayed) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("cycles")
+def _latencies(result: Replayed) -> TextTable:
+    table = TextTable(None, [("cycles", "name")])
     for name in ("mean", "p50", "p99", "maximum"):
-        table.add_column(name, justify="right")
-    table.add_column("of each packet")
+        table.add_column(name, "right")
+    table.add_column("of each packet", "text")
     for name, cycles, meaning in (
         ("latency", result.latency, "due to arrival"),
         ("network latency", result.network_latency, "sent to arrival"),
@@ -288,18 +287,14 @@ def _throughput(result: Replayed) -> Table:
     return table
 
 
-def _hottest(result: Replayed, chip: Chip) -> Table:
+def _hottest(result: Replayed, chip: Chip) -> TextTable:
     import numpy as np
 
     from emulator.noc import PORTS
 
-    table = Table(
-        title="Hottest links", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
-    )
-    table.add_column("from tile")
-    table.add_column("to")
+    table = TextTable("Hottest links", [("from tile", "name"), ("to", "name")])
     for name in ("flits", "utilisation"):
-        table.add_column(name, justify="right")
+        table.add_column(name, "right")
     order = np.argsort(-result.link_flits, axis=None, kind="stable")[:HOTTEST]
     for tile, port in np.argwhere(result.link_flits > -1)[order].tolist():
         if result.link_flits[tile, port]:
@@ -319,7 +314,7 @@ def _link_map(result: Replayed, chip: Chip, console: Console) -> RenderableType:
     tiles = chip.model_copy(update={"mesh": chip.mesh.model_copy(update={"cores_per_tile": 1})})
     busiest = 100 * result.utilisation[:, : PORTS.index("local")].max(axis=1)
     drawn, bounds = heat_map(
-        dict(enumerate(busiest.tolist())), tiles, console.width - 2, unicode=unicode
+        dict(enumerate(busiest.tolist())), tiles, console.width - 2, unicode=unicode, combine=max
     )
     legend = Text()
     for level, bound in enumerate((0.0, *bounds)):
@@ -332,10 +327,10 @@ def _link_map(result: Replayed, chip: Chip, console: Console) -> RenderableType:
 def _print_sweep(points: list[SweepPoint], console: Console) -> None:
     from emulator.noc.plot import latency_plot
 
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    table = TextTable()
     for name in ("load", "accepted", "packets", "mean", "p50", "p99", "max", "network", "left"):
-        table.add_column(name, justify="right", min_width=6)
-    table.add_column("")
+        table.add_column(name, "right")
+    table.add_column("", "name")
     for point in points:
         figures = (
             point.latency_mean,
@@ -351,7 +346,7 @@ def _print_sweep(points: list[SweepPoint], console: Console) -> None:
             f"{point.packets:,}",
             *("-" if isnan(f) else f"{f:,.{d}f}" for f, d in zip(figures, digits, strict=True)),
             f"{point.undrained:,}",
-            Text("saturated", "red") if point.saturated else Text("stable", "green"),
+            "saturated" if point.saturated else "stable",
         )
     console.print(table)
     console.print(

@@ -21,6 +21,18 @@ def report(
     map_of: Annotated[
         str, typer.Option("--map", metavar="energy|spikes", help="What the map of cores shows.")
     ] = "energy",
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            metavar="N",
+            min=1,
+            help="Lines of each table that is cut: populations, projections that learn, links.",
+        ),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print everything that was assumed.")
+    ] = False,
 ) -> None:
     """Report a run: spikes, cycles, energy by event, map of the cores, populations, bottlenecks."""
     from emulator.observe.render import print_report
@@ -32,6 +44,6 @@ def report(
     with reading(folder, "run", "unfinished", "folder"):
         run = Run.load(folder)
     if as_json:
-        typer.echo(json.dumps(figures(run), indent=1))
+        typer.echo(json.dumps(figures(run, top=top), indent=1, allow_nan=False))
     else:
-        print_report(run, map_of=map_of)  # type: ignore[arg-type]  # checked above
+        print_report(run, map_of=map_of, top=top, verbose=verbose)  # type: ignore[arg-type]  # checked above

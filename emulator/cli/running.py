@@ -23,6 +23,7 @@ from emulator.cli.printing import (
     print_report_document,
     warn,
 )
+from emulator.cli.programs import network_path
 from emulator.cli.targets import new_folder
 from emulator.errors import RunError
 
@@ -34,7 +35,7 @@ DEFAULT_STEPS = 100
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    epilog = "Example: emulator run programs/digits.py --chip loihi --steps 140 --reset-every 14"
+    epilog = "Example: emulator run digits --chip loihi --steps 140 --reset-every 14"
     app.command(name="run", epilog=epilog)(run)
 
 
@@ -45,7 +46,11 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     context: typer.Context,
     network: Annotated[
         Path | None,
-        typer.Argument(metavar="PROGRAM|NETWORK", help="A compiled program, .py or .nir file."),
+        typer.Argument(
+            metavar="PROGRAM|NETWORK",
+            help="A compiled program, .py or .nir file, or the name of a shipped network.",
+            callback=network_path,
+        ),
     ] = None,
     chip: options.OptionalChipOption = None,
     output: Annotated[
@@ -239,7 +244,7 @@ def _what_to_run(
     """Return the number of steps, the input spikes and the rewards."""
     import numpy as np
 
-    from emulator.inputs import read_inputs, read_rewards
+    from emulator.inputs import as_tables, read_inputs, read_rewards
 
     if input_file is None:
         n_steps = DEFAULT_STEPS if steps is None else steps
@@ -253,7 +258,7 @@ def _what_to_run(
         name: np.append(values, np.zeros(max(0, steps - len(values)), np.int64))
         for name, values in rewards.items()
     }
-    return steps, inputs, padded or None
+    return steps, as_tables(inputs), padded or None
 
 
 def _steps_of(loaded: Loaded, inputs: Mapping[str, Any], rewards: Mapping[str, Any]) -> int:

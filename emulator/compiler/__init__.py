@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from emulator.arguments import require_kind, whole
+from emulator.arguments import frozen, require_kind, whole
 from emulator.chip import Chip
 from emulator.compiler.managing import check_managed
-from emulator.compiler.partition import check_mapping, partition
+from emulator.compiler.mapped import check_mapping
+from emulator.compiler.partition import partition
 from emulator.compiler.plastic import check_epochs, with_clamped
 from emulator.compiler.quantize import Quantised, quantise
 from emulator.compiler.route import place, route
@@ -88,6 +89,7 @@ def compile_network(
     tables["words"] = np.concatenate([np.empty(0, np.int32), *words])
     code = [model.code() for model in quantised.models.values()]
     tables["code"] = np.concatenate([np.empty(0, np.uint64), *code])
+    tables = {name: frozen(table) for name, table in tables.items()}  # so that no copy is made
     program = Program(_manifest(network, chip, quantised, seed), tables)
     program.managed = tuple(network.managed)
     return program
@@ -174,5 +176,6 @@ def _manifest(network: Network, chip: Chip, quantised: Quantised, seed: int) -> 
             for p in network.probes
         ],
         "assumptions": list(network.assumptions),
-        "warnings": list(quantised.warnings),
+        "warnings": [*network.warnings, *quantised.warnings],
+        "rounding": quantised.rounding,
     }

@@ -1,63 +1,107 @@
 """Pass 2: which neurons sit on which core, in order, within every capacity of the chip.
 
-A core takes as many neurons of a population as fit; every population begins on a new core unless it is packed.
-Neurons, accumulators, axons in and synapse memory depend on the neurons of the core alone; axons out depend on where
-the targets went, so cores with too many are cut afterwards, until none has.
+A core takes as many neurons of a population as fit. A population begins on a new core, but small ones share: what
+they have together is at most a sixteenth of each capacity of a core, so that no step becomes long by it. Where a chip
+has too few cores for that, populations share fuller cores, and in the end each begins where the one before it ended.
+
+Neurons, accumulators, axons in and synapse memory depend on the neurons of the core alone. Axons out depend on where
+all targets are: cores are filled again by the axons out that the placement before needed, until a placement holds.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
-from emulator.compiler.joined import check_joined, joined_group
-from emulator.compiler.storage import choose_format, delay_reach, row_words, rows_of, weight_bits
-from emulator.errors import CapacityError, NetworkError
-from emulator.kernels.sorting import stable_order
-from emulator.mapping import Mapping, Segment
-from emulator.network import Network, Population, Projection
+from emulator.compiler.axons import Destinations, axons_out_message
+from emulator.compiler.capacity import Incoming, Limits, Load, fit, source_offsets
+from emulator.compiler.joined import joined_group
+from emulator.errors import CapacityError
+from emulator.mapping import Segment
+from emulator.network import Network, Projection
 
-Run = tuple[int, int, int]
-"""Neurons of a population on a core: start, stop, and the slot of the first."""
-
-
-@dataclass
-class Incoming:
-    """The synapses of one projection, ordered by target."""
-
-    projection: Projection
-    first: NDArray[np.int64]  # (size + 1,) where each target's synapses begin
-    pre: NDArray[np.int32]
-    post: NDArray[np.int32]
-    delay: NDArray[np.uint8] | int
-
-    def on_core(self, runs: list[Run]) -> tuple[NDArray[Any], NDArray[Any], int]:
-        """Return sources, target slots and the largest delay of the synapses onto runs of neurons."""
-        parts = [slice(self.first[start], self.first[stop]) for start, stop, _ in runs]
-        pre = [self.pre[part] for part in parts]
-        slot = [
-            self.post[part] + (first - start)
-            for part, (start, _, first) in zip(parts, runs, strict=True)
-        ]
-        late = (
-            self.delay
-            if isinstance(self.delay, int)
-            else max(int(self.delay[part].max(initial=0)) for part in parts)
-        )
-        return np.concatenate(pre), np.concatenate(slot), late
+SHARES = (1 / 16, 1 / 4, 1)
+"""What small populations on one core take of it at most; the next where a chip has too few cores."""
+KEPT_SYNAPSES = 2**24
+"""Of so many, the order by target is kept between two placements: 8 to 9 bytes each."""
+COUNTED_SYNAPSES = 2**21
+"""Up to so many, it is worked out how many cores a network takes that is too large for a chip."""
+PATIENCE = 12
+"""Placements that are tried for axons out before each is given less of them than the one before."""
 
 
 @dataclass
-class Load:
-    """What a core holds so far."""
+class Unit:
+    """Populations that are placed together: one, or several that are joined. A row is neuron i of each."""
 
-    neurons: int = 0
-    max_delay_steps: int = 0
-    memory_bits: int = 0
-    sources: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    names: list[str]
+    size: int
+    at_most: int | None  # rows on a core
+    pack: bool | None
+    first: int  # place of its first neuron: a place is a neuron's number in the order of placing
+    epochs: frozenset[int]  # of the rules by which synapses onto it learn; a core has one
+    incoming: list[list[Incoming]] | None = None  # by population
+    bits: NDArray[np.int64] | None = None  # (size + 1,) of the weights onto the rows before each
+
+    @property
+    def width(self) -> int:
+        """Neurons of a row."""
+        return len(self.names)
+
+    @property
+    def neurons_at_most(self) -> int | None:
+        """Neurons that its user wants on a core."""
+        return None if self.at_most is None else self.at_most * self.width
+
+    def row_sums(self, by_place: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (size + 1,) running sums over its rows of a number for each place."""
+        mine = by_place[self.first : self.first + self.size * self.width]
+        return np.concatenate([[0], np.cumsum(mine.reshape(-1, self.width).sum(axis=1))])
+
+
+@dataclass
+class Core:
+    """The core that is being filled."""
+
+    number: int = -1
+    load: Load = field(default_factory=Load)
+    at_most: int | None = None  # neurons that a population on it wants
+    epochs: frozenset[int] = frozenset()
+    is_own: bool = True  # of a population that shares with none
+
+    def takes(self, unit: Unit) -> bool:
+        """Whether a unit of which nothing was said may share it."""
+        return not self.is_own and self.load.neurons > 0 and len(self.epochs | unit.epochs) < 2
+
+    def begin(self) -> None:
+        """Go on to the next core."""
+        self.number, self.load, self.at_most = self.number + 1, Load(), None
+        self.epochs = frozenset()
+
+
+@dataclass
+class Filled:
+    """Cores that were filled in order."""
+
+    runs: list[tuple[int, int, int, int]] = field(default_factory=list)  # unit, start, stop, core
+    full: dict[int, Counter[str]] = field(default_factory=dict)  # by unit: of what its cores are
+    need: str = "needs {}"  # cores, and how sure that is
+
+    @property
+    def n_cores(self) -> int:
+        """Cores in use."""
+        return self.runs[-1][3] + 1 if self.runs else 0
+
+
+@dataclass
+class Demand:
+    """Axons out as a placement before needed them, and how many a core may have by that count."""
+
+    by_place: NDArray[np.int64]
+    allowed: int
 
 
 def partition(network: Network, chip: Chip, neurons_per_core: int | None) -> list[Segment]:
@@ -73,407 +117,294 @@ def partition(network: Network, chip: Chip, neurons_per_core: int | None) -> lis
     CapacityError
         Naming the resource, the population, the need and the limit.
     """
-    first_source = source_offsets(network)
-    segments: list[Segment] = []
-    core, load = -1, Load()
-    reasons: dict[str, Counter[str]] = {}
-    for name, population in network.populations.items():
-        group = joined_group(network, name)
-        if population.is_input or name != group[0]:
-            continue
-        if len(group) > 1:
-            core = _place_together(
-                network, chip, group, neurons_per_core, first_source, core, segments
-            )
-            load = Load()
-            continue
-        if core < 0 or not population.pack:
-            core, load = core + 1, Load()
-        at_most = population.neurons_per_core or neurons_per_core
-        core, load = _place(
-            network, chip, population, at_most, first_source, (core, load), segments, reasons
-        )
-    segments = _cut_axons_out(network, chip, segments)
-    check_joined(network, segments, placed_core(network, segments))
-    n_cores = 1 + max((s[3] for s in segments), default=-1)
-    if n_cores > chip.mesh.n_cores:
-        name = next(s[0] for s in segments if s[3] >= chip.mesh.n_cores)
-        n_own = len({s[3] for s in segments if s[0] == name})
-        full = reasons.get(name, Counter()).most_common(1)
-        why = f", most of them full of {full[0][0]}" if full else ""
-        raise CapacityError(
-            f"cores: the network needs {n_cores}, chip '{chip.name}' has {chip.mesh.n_cores}; population '{name}', "
-            f"which takes {n_own}{why}, does not fit any more"
-        )
-    return segments
+    return _Partition(network, chip, neurons_per_core).segments()
 
 
-def _incoming(network: Network, name: str) -> list[Incoming]:
-    return [_by_target(p) for p in network.projections if p.target.name == name and len(p.pre)]
+class _Partition:
+    """A network that is placed on a chip in order, more densely where it has to be."""
 
+    def __init__(self, network: Network, chip: Chip, neurons_per_core: int | None) -> None:
+        self._network, self._chip = network, chip
+        self._limits = Limits.of(chip)
+        self._units = _units(network, neurons_per_core)
+        self._number = source_offsets(network)
+        self._onto: dict[str, list[Projection]] = {name: [] for name in network.populations}
+        for projection in network.projections:
+            if len(projection.pre):
+                self._onto[projection.target.name].append(projection)
+        self._n_synapses = sum(len(p.pre) for p in network.projections)
+        self._reach: Destinations | None = None
 
-def _place_together(
-    network: Network,
-    chip: Chip,
-    group: list[str],
-    neurons_per_core: int | None,
-    first_source: dict[str, int],
-    core: int,
-    segments: list[Segment],
-) -> int:
-    """Place joined populations, neuron i of each on one core, from core + 1 on; return the last core."""
-    incoming = {name: _incoming(network, name) for name in group}
-    populations = [network.populations[name] for name in group]
-    wishes = [p.neurons_per_core or neurons_per_core for p in populations]
-    size = populations[0].size
-    most = min([n for n in wishes if n] + [size, chip.core.neurons // len(group)])
-    start = 0
-    while start < size:
-        core += 1
-        n = min(most, size - start)
-        while True:
-            load: Load | None = Load()
-            why = ""
-            for k, name in enumerate(group):
-                if load is not None:
-                    load, why = _fit(
-                        chip, incoming[name], first_source, load, [(start, start + n, k * n)]
+    def segments(self) -> list[Segment]:
+        """Return what `partition` does."""
+        shares: tuple[float | None, ...] = (*SHARES, None)
+        if not any(unit.pack is None for unit in self._units[1:]):
+            shares = shares[:1]  # nothing can share a core, or be made to
+        problem: CapacityError | None = None
+        before: list[tuple[int, int, int, int]] = []
+        for share in shares:
+            try:
+                filled = self._fill(share)
+                if filled.runs == before and share is not shares[-1]:
+                    continue
+                before = filled.runs
+                filled = self._within_axons_out(filled, share, is_last=share is shares[-1])
+            except CapacityError as error:
+                problem = error
+                continue
+            if filled.n_cores <= self._chip.mesh.n_cores:
+                return [
+                    (name, start, stop, core)
+                    for unit, start, stop, core in filled.runs
+                    for name in self._units[unit].names
+                ]
+            problem = self._too_many_cores(filled)
+        assert problem is not None
+        raise problem
+
+    # Filling
+
+    def _fill(self, share: float | None, demand: Demand | None = None) -> Filled:
+        """Place every unit; None is no share: units begin where the one before them ended."""
+        filled, core = Filled(), Core()
+        limits = self._limits
+        if demand is not None:
+            limits = replace(limits, axons_out=demand.allowed)
+        for k, unit in enumerate(self._units):
+            out = None if demand is None else unit.row_sums(demand.by_place)
+            may_share = unit.pack is None and core.takes(unit)
+            if may_share and share is not None:
+                after = self._whole(unit, core, limits.part(share), out)
+                if after is not None:
+                    filled.runs.append((k, 0, unit.size, core.number))
+                    core.load = after
+                    core.at_most = _least(core.at_most, unit.neurons_at_most)
+                    core.epochs |= unit.epochs
+                    continue
+                may_share = False
+            if core.number < 0 or not (unit.pack or may_share):
+                core.begin()
+            self._place(k, core, limits, out, filled)
+            core.epochs |= unit.epochs
+            core.is_own = unit.pack is False
+            if self._n_synapses > KEPT_SYNAPSES:
+                unit.incoming = None
+        return filled
+
+    def _whole(
+        self, unit: Unit, core: Core, limits: Limits, out: NDArray[np.int64] | None
+    ) -> Load | None:
+        """Return the load of a core that is shared with a whole unit; None when it is not to be."""
+        neurons = core.load.neurons + unit.size * unit.width
+        at_most = _least(core.at_most, unit.neurons_at_most)
+        if neurons > limits.neurons or (at_most is not None and neurons > at_most):
+            return None
+        if out is not None and core.load.axons_out + int(out[-1]) > limits.most_axons_out:
+            return None
+        return self._rows(unit, limits, core.load, out, 0, unit.size)[0]
+
+    def _rows(
+        self,
+        unit: Unit,
+        limits: Limits,
+        load: Load,
+        out: NDArray[np.int64] | None,
+        start: int,
+        stop: int,
+    ) -> tuple[Load | None, str]:
+        """Return the load with rows of a unit added, or None and the resource that does not suffice."""
+        after: Load | None = load
+        why = ""
+        for incoming in self._incoming(unit):
+            if after is not None:
+                run = (start, stop, after.neurons)
+                after, why = fit(self._chip, limits, incoming, after, [run])
+        if after is not None and out is not None:
+            after.axons_out += int(out[stop] - out[start])
+        return after, why
+
+    def _incoming(self, unit: Unit) -> list[list[Incoming]]:
+        """Return the synapses onto each population of a unit, ordered by target once."""
+        if unit.incoming is None:
+            unit.incoming = [
+                [Incoming.of(p, self._number[p.source.name]) for p in self._onto[name]]
+                for name in unit.names
+            ]
+            unit.bits = np.zeros(unit.size + 1, np.int64)
+            for arriving in (each for incoming in unit.incoming for each in incoming):
+                unit.bits += arriving.first * arriving.projection.weight_bits
+        return unit.incoming
+
+    def _place(
+        self, k: int, core: Core, limits: Limits, out: NDArray[np.int64] | None, filled: Filled
+    ) -> None:
+        """Place a unit from a core on that may hold something."""
+        unit, start, length = self._units[k], 0, 0
+        core.at_most = _least(core.at_most, unit.neurons_at_most)
+        while start < unit.size:
+            stop, after, why = self._longest(unit, limits, core.load, out, start, length)
+            if stop > start:
+                filled.runs.append((k, start, stop, core.number))
+                start, length, core.load = stop, stop - start, after
+            elif core.load.neurons == 0:
+                raise CapacityError(self._does_not_fit(unit, start, why))
+            if start < unit.size:
+                core.begin()
+                core.at_most = unit.neurons_at_most
+                if why:  # nothing is full where the user said how many neurons a core has
+                    filled.full.setdefault(k, Counter())[why.partition(":")[0]] += 1
+
+    def _longest(
+        self,
+        unit: Unit,
+        limits: Limits,
+        load: Load,
+        out: NDArray[np.int64] | None,
+        start: int,
+        guess: int,
+    ) -> tuple[int, Load, str]:
+        """Return the end of the longest run of rows that fits a core, the core's load with it, and what stopped it.
+
+        A run that does not fit does not fit when it is longer, so the search begins at `guess` rows (0 for all) and
+        needs to look at few runs: as a rule the previous core's length and one row more.
+        """
+        top, why = self._at_most(unit, limits, load, out, start)
+        good, best, bad = start, load, top + 1
+        probe, step, failed = start + guess, 1, False
+        if not guess or top <= start + guess + guess // 4:
+            probe = top
+        while bad - good > 1:
+            probe = min(max(probe, good + 1), bad - 1)
+            after, lack = self._rows(unit, limits, load, out, start, probe)
+            if after is None:
+                bad, failed, why = probe, True, lack
+            else:
+                good, best = probe, after
+            probe = (good + bad) // 2 if failed else good + step
+            step *= 2
+        return good, best, why
+
+    def _at_most(
+        self, unit: Unit, limits: Limits, load: Load, out: NDArray[np.int64] | None, start: int
+    ) -> tuple[int, str]:
+        """Return an end that no run of rows from `start` can exceed, and why."""
+        bounds = [(unit.size, "")]
+        if unit.at_most:
+            bounds.append((start + unit.at_most, ""))
+        room = (limits.neurons - load.neurons) // unit.width
+        bounds.append((start + room, f"neurons: a core holds {limits.neurons}"))
+        if limits.synapse_memory_bits is not None:
+            # Weights without index, delay and header fill the memory. One row is tried all the same, to say why not.
+            self._incoming(unit)
+            bits = unit.bits
+            assert bits is not None
+            free = limits.synapse_memory_bits - load.memory_bits
+            end = int(np.searchsorted(bits, bits[start] + free, side="right")) - 1
+            bounds.append((max(end, start + 1), "synapse memory"))
+        if out is not None:
+            end = (
+                int(
+                    np.searchsorted(
+                        out, out[start] + limits.most_axons_out - load.axons_out, side="right"
                     )
-            if n and load is not None:
+                )
+                - 1
+            )
+            alone = int(out[start + 1] - out[start])
+            if load.neurons == 0 and alone <= self._limits.most_axons_out:
+                end = max(end, start + 1)
+            bounds.append((end, f"axons out: {alone} needed"))
+        return min(bounds, key=lambda bound: bound[0])
+
+    def _does_not_fit(self, unit: Unit, start: int, why: str) -> str:
+        """Return how a row of a unit does not fit an empty core."""
+        resource, _, need = why.partition(": ")
+        if resource == "axons out":
+            return axons_out_message(", ".join(unit.names), int(need.split()[0]), self._chip)
+        if unit.width > 1:
+            return f"populations {', '.join(unit.names)}: neuron {start} of each does not fit one core: {why}"
+        return f"population '{unit.names[0]}': neuron {start} does not fit an empty core: {why}"
+
+    def _too_many_cores(self, filled: Filled) -> CapacityError:
+        """Return that a network needs more cores than there are."""
+        n_cores = self._chip.mesh.n_cores
+        k = next(unit for unit, _, _, core in filled.runs if core >= n_cores)
+        n_own = len({core for unit, _, _, core in filled.runs if unit == k})
+        full = filled.full.get(k, Counter()).most_common(1)
+        why = f", most of them full of {full[0][0]}" if full else ""
+        return CapacityError(
+            f"cores: placed in order, the network {filled.need.format(filled.n_cores)}, chip '{self._chip.name}' has "
+            f"{n_cores}; population '{self._units[k].names[0]}', which takes {n_own}{why}, does not fit any more; "
+            "a mapping of your own may do with fewer"
+        )
+
+    # Axons out
+
+    def _within_axons_out(self, filled: Filled, share: float | None, *, is_last: bool) -> Filled:
+        """Fill cores again until none has too many axons out."""
+        limit, n_cores = self._limits.axons_out, self._chip.mesh.n_cores
+        if limit is None:
+            return filled
+        if self._reach is None:
+            self._reach = Destinations(self._network, self._places())
+        allowed, step = limit, 1
+        for tried in count():
+            core = self._core_of_places(filled)
+            by_place = self._reach.count(core)
+            excess = int(np.bincount(core, by_place).max(initial=0)) - limit
+            if excess <= 0:
                 break
-            if n <= 1:
-                raise CapacityError(
-                    f"populations {', '.join(group)}: neuron {start} of each does not fit one core: "
-                    f"{why or f'neurons: a core holds {chip.core.neurons}'}"
-                )
-            n = max(1, n - max(1, n // 8))
-        segments += [(name, start, start + n, core) for name in group]
-        start += n
-    return core
+            if filled.n_cores > n_cores and not (is_last and self._n_synapses <= COUNTED_SYNAPSES):
+                filled.need = filled.need.replace("{}", "at least {}")
+                break
+            before = filled
+            filled = self._fill(share, Demand(by_place, allowed))
+            filled.need = "takes {} for its axons out"
+            if tried >= PATIENCE or filled.n_cores <= before.n_cores:
+                allowed, step = allowed - max(excess, step), 2 * step
+        return filled
 
-
-def _place(
-    network: Network,
-    chip: Chip,
-    population: Population,
-    at_most: int | None,
-    first_source: dict[str, int],
-    begun: tuple[int, Load],
-    segments: list[Segment],
-    reasons: dict[str, Counter[str]],
-) -> tuple[int, Load]:
-    """Place a population from a core on that may hold something; return the last core and what it holds."""
-    name, (core, load) = population.name, begun
-    incoming = _incoming(network, name)
-    start = length = 0
-    while start < population.size:
-        stop, after, why = _longest(
-            chip, population.size, at_most, incoming, first_source, load, start, length
+    def _core_of_places(self, filled: Filled) -> NDArray[np.int32]:
+        """Return the core of each place."""
+        core = np.array([run[3] for run in filled.runs], np.int32)
+        return np.repeat(
+            core, [(stop - start) * self._units[k].width for k, start, stop, _ in filled.runs]
         )
-        if stop == start:
-            if load.neurons == 0:
-                raise CapacityError(
-                    f"population '{name}': neuron {start} does not fit an empty core: {why}"
-                )
-        else:
-            segments.append((name, start, stop, core))
-            start, length, load = stop, stop - start, after
-        if start < population.size:
-            core, load = core + 1, Load()
-            if why:  # nothing is full where the user said how many neurons a core has
-                reasons.setdefault(name, Counter())[why.partition(":")[0]] += 1
-    return core, load
+
+    def _places(self) -> dict[str, NDArray[np.int32]]:
+        """Return the place of each neuron, by population."""
+        return {
+            name: np.arange(unit.size, dtype=np.int32) * unit.width + (unit.first + k)
+            for unit in self._units
+            for k, name in enumerate(unit.names)
+        }
 
 
-def check_mapping(network: Network, chip: Chip, mapping: Mapping) -> list[Segment]:
-    """Return a user's segments by core, after holding them to the network and to every capacity.
-
-    Raises
-    ------
-    NetworkError
-        For neurons that are missing, placed twice, or on a core that does not exist.
-    CapacityError
-        For a core that is given more than it holds.
-    """
-    _check_segments(network, chip, mapping)
-    segments = sorted(mapping.segments, key=lambda segment: segment[3])
-    check_joined(network, segments, placed_core(network, segments))
-    runs: dict[
-        tuple[int, str], list[Run]
-    ] = {}  # a projection's rows on a core span all runs of a population
-    neurons: dict[int, int] = {}
-    for name, start, stop, core in segments:
-        runs.setdefault((core, name), []).append((start, stop, neurons.get(core, 0)))
-        neurons[core] = neurons.get(core, 0) + stop - start
-    incoming = {
-        name: [_by_target(p) for p in network.projections if p.target.name == name and len(p.pre)]
-        for name, population in network.populations.items()
-        if not population.is_input
-    }
-    first_source, load, before = source_offsets(network), Load(), -1
-    for (core, name), mine in runs.items():
-        load = load if core == before else Load()
-        before = core
-        found, why = _fit(chip, incoming[name], first_source, load, mine)
-        if found is None:
-            where = ", ".join(f"{name}[{start}:{stop}]" for start, stop, _ in mine)
-            raise CapacityError(f"core {core}: {where} does not fit: {why}")
-        load = found
-    over = _axons_out_over(network, chip, segments)
-    if over is not None:
-        _, name, need = over
-        raise CapacityError(_axons_out_message(name, need, chip))
-    return segments
-
-
-def _check_segments(network: Network, chip: Chip, mapping: Mapping) -> None:
-    """Raise NetworkError unless each neuron is placed exactly once, on a core of the chip."""
-    mistakes = []
-    seen = {
-        name: np.zeros(p.size, np.int64)
-        for name, p in network.populations.items()
-        if not p.is_input
-    }
-    for name, start, stop, core in mapping.segments:
-        where = f"mapping: {name}[{start}:{stop}] {core}"
-        if name not in seen:
-            mistakes.append(
-                f"{where}: there is no population '{name}' with compartments; there are: {', '.join(seen)}"
-            )
-        elif not 0 <= start < stop <= len(seen[name]):
-            mistakes.append(f"{where}: '{name}' has neurons 0 to {len(seen[name]) - 1}")
-        elif not 0 <= core < chip.mesh.n_cores:
-            mistakes.append(f"{where}: chip '{chip.name}' has cores 0 to {chip.mesh.n_cores - 1}")
-        else:
-            seen[name][start:stop] += 1
-    for name, times in seen.items():
-        for what, wrong in (("is on no core", times == 0), ("is placed more than once", times > 1)):
-            if np.any(wrong) and not mistakes:
-                mistakes.append(
-                    f"mapping: neuron {int(np.flatnonzero(wrong)[0])} of '{name}' {what}"
-                )
-    if mistakes:
-        raise NetworkError("\n".join(mistakes))
-
-
-def source_offsets(network: Network) -> dict[str, int]:
-    """Return the first logical source of each population: those with compartments first, then inputs."""
-    ordered = sorted(network.populations.values(), key=lambda p: p.is_input)
-    starts = np.cumsum([0, *(p.size for p in ordered)]).tolist()
-    return {p.name: start for p, start in zip(ordered, starts, strict=False)}
-
-
-def _by_target(projection: Projection) -> Incoming:
-    first, order = stable_order(projection.post, projection.target.size)
-    delay = projection.delays
-    return Incoming(
-        projection, first, projection.pre[order], projection.post[order],
-        delay if isinstance(delay, int) else delay[order],
-    )  # fmt: skip
-
-
-def _longest(
-    chip: Chip,
-    size: int,
-    at_most: int | None,
-    incoming: list[Incoming],
-    first_source: dict[str, int],
-    load: Load,
-    start: int,
-    guess: int,
-) -> tuple[int, Load, str]:
-    """Return the end of the longest run of neurons that fits the core, the core's load with it, and what stopped it.
-
-    A run that does not fit does not fit when it is longer, so the search begins at `guess` neurons (0 for all) and
-    needs to look at few runs: as a rule the previous core's length and one neuron more.
-    """
-    most = min(size, start + chip.core.neurons - load.neurons, start + (at_most or size))
-    if most <= start:
-        return start, load, f"neurons: a core holds {chip.core.neurons}"
-    good, best, bad = start, load, 1 + _most_by_memory(chip, incoming, load, start, most)
-    probe, step, failed, why = start + guess if guess else bad - 1, 1, False, ""
-    while bad - good > 1:
-        probe = min(max(probe, good + 1), bad - 1)
-        after, why = _fit(chip, incoming, first_source, load, [(start, probe, load.neurons)])
-        if after is None:
-            bad, failed = probe, True
-        else:
-            good, best = probe, after
-        probe = (good + bad) // 2 if failed else good + step
-        step *= 2
-    if good == start:
-        _, why = _fit(chip, incoming, first_source, load, [(start, start + 1, load.neurons)])
-    return good, best, why
-
-
-def _most_by_memory(chip: Chip, incoming: list[Incoming], load: Load, start: int, most: int) -> int:
-    """Return an end that no run can exceed: weights without index, delay and header fill the memory."""
-    if chip.core.synapse_memory_bits is None:
-        return most
-    bits = np.zeros(most - start, np.int64)
-    for arriving in incoming:
-        counts = arriving.first[start + 1 : most + 1] - arriving.first[start]
-        bits += counts * arriving.projection.weight_bits
-    free = chip.core.synapse_memory_bits - load.memory_bits
-    return start + int(np.searchsorted(bits, free, side="right"))
-
-
-def _fit(
-    chip: Chip,
-    incoming: list[Incoming],
-    first_source: dict[str, int],
-    load: Load,
-    runs: list[Run],
-) -> tuple[Load | None, str]:
-    """Return the load of a core with runs of a population added, or None and the resource that does not suffice."""
-    core = chip.core
-    neurons = load.neurons + sum(stop - start for start, stop, _ in runs)
-    if neurons > core.neurons:
-        return None, f"neurons: {neurons} needed, {core.neurons} on a core"
-    delay, bits, sources = load.max_delay_steps, load.memory_bits, load.sources
-    for arriving in incoming:
-        pre, slot, here = arriving.on_core(runs)
-        if not len(pre):
+def _units(network: Network, neurons_per_core: int | None) -> list[Unit]:
+    """Return what is placed together, in the order of placing."""
+    joined = {end for join in network.joins for end in (join.source, join.target)}
+    epochs: dict[str, set[int]] = {name: set() for name in network.populations}
+    for projection in network.projections:
+        if projection.learning is not None:
+            epochs[projection.target.name].add(projection.learning.epoch)
+    units: list[Unit] = []
+    first = 0
+    for name, population in network.populations.items():
+        if population.is_input:
             continue
-        here = delay_reach(arriving.projection, chip, here)
-        delay = max(delay, here)
-        rows, lengths, consecutive = rows_of(pre, slot)
-        top = int(slot.max())
-        form = choose_format(
-            chip, weight_bits(arriving.projection, chip), here, top, consecutive=consecutive
-        )
-        if form is None:  # an index reaches every neuron of a core, so it can only be the format
-            return None, (
-                "formats: targets that do not follow one another need 'sparse'; "
-                f"chip '{chip.name}' has {', '.join(chip.synapses.formats)}"
-            )
-        bits += (
-            int(row_words(lengths, form.bits_per_synapse, chip.synapses).sum())
-            * chip.synapses.word_bits
-        )
-        if core.axons_in is not None:
-            sources = np.union1d(sources, rows + first_source[arriving.projection.source.name])
-    checks = (
-        ("synapse memory", bits, core.synapse_memory_bits, " bits"),
-        ("axons in", len(sources), core.axons_in, ""),
-        (
-            "accumulator entries",
-            neurons * (delay + 2),
-            core.accumulator_entries,
-            f" ({delay + 2} slots of {neurons})",
-        ),
-    )
-    for resource, need, limit, unit in checks:
-        if limit is not None and need > limit:
-            return None, f"{resource}: {need}{unit} needed, {limit} on a core of chip '{chip.name}'"
-    return Load(neurons, delay, bits, sources), ""
+        group = joined_group(network, name) if name in joined else [name]
+        if name != group[0]:
+            continue
+        members = [network.populations[each] for each in group]
+        packs = {p.pack for p in members}
+        pack = None if packs == {None} else False not in packs
+        wishes = [p.neurons_per_core or neurons_per_core for p in members]
+        at_most = min((wish for wish in wishes if wish), default=None)
+        learns = frozenset().union(*(epochs[each] for each in group))
+        units.append(Unit(group, population.size, at_most, pack, first, learns))
+        first += population.size * len(group)
+    return units
 
 
-def placed_core(network: Network, segments: list[Segment]) -> dict[str, NDArray[np.int32]]:
-    """Return the core of each neuron, by population."""
-    core_of = {
-        name: np.empty(p.size, np.int32)
-        for name, p in network.populations.items()
-        if not p.is_input
-    }
-    for name, start, stop, core in segments:
-        core_of[name][start:stop] = core
-    return core_of
-
-
-def _axons_out(network: Network, segments: list[Segment]) -> dict[str, NDArray[np.int64]]:
-    """Return the number of destination cores of each neuron, by population."""
-    core_of = placed_core(network, segments)
-    counts = {}
-    n_cores = 1 + max((s[3] for s in segments), default=0)
-    for name in core_of:
-        going = [p for p in network.projections if p.source.name == name]
-        pairs = [
-            np.unique(p.pre.astype(np.int64) * n_cores + core_of[p.target.name][p.post])
-            for p in going
-        ]
-        both = (
-            np.unique(np.concatenate([np.empty(0, np.int64), *pairs]))
-            if len(pairs) != 1
-            else pairs[0]
-        )
-        counts[name] = np.bincount(both // n_cores, minlength=network.populations[name].size)
-    return counts
-
-
-def _axons_out_over(
-    network: Network, chip: Chip, segments: list[Segment]
-) -> tuple[int, str, int] | None:
-    """Return (index of the segment, population, axons) of the first core with too many axons out."""
-    if chip.core.axons_out is None:
-        return None
-    counts = _axons_out(network, segments)
-    total: dict[int, int] = {}
-    for index, (name, start, stop, core) in enumerate(segments):
-        total[core] = total.get(core, 0) + int(counts[name][start:stop].sum())
-        if total[core] > chip.core.axons_out:
-            return index, name, total[core]
-    return None
-
-
-def _axons_out_message(name: str, need: int, chip: Chip) -> str:
-    return (
-        f"population '{name}': axons out: {need} needed, {chip.core.axons_out} on a core of chip '{chip.name}' "
-        "(one for each neuron and destination core)"
-    )
-
-
-def _cut_axons_out(network: Network, chip: Chip, segments: list[Segment]) -> list[Segment]:
-    """Cut cores with too many axons out, all at once; where that fails, one core after the other.
-
-    A cut changes how many axons out the other cores need, so a round of many cuts may cut a core in vain.
-    """
-    limit = chip.core.axons_out
-    if limit is None:
-        return segments
-    try:
-        return _cut_in_rounds(network, chip, segments, limit, one_core=False)
-    except CapacityError as error:
-        if any((each > limit).any() for each in _axons_out(network, segments).values()):
-            raise  # a neuron alone has too many, and cuts never lower it
-        try:
-            return _cut_in_rounds(network, chip, segments, limit, one_core=True)
-        except CapacityError:
-            raise error from None
-
-
-def _cut_in_rounds(
-    network: Network, chip: Chip, segments: list[Segment], limit: int, *, one_core: bool
-) -> list[Segment]:
-    """Move what is beyond the limit of a core to a new one, until no core has too many axons out."""
-    while True:
-        counts = _axons_out(network, segments)
-        cut: list[Segment] = []
-        used = added = 0
-        victim = ""
-        last = -1
-        for name, begin, stop, core in segments:
-            used, last, start = used if core == last else 0, core, begin
-            while start < stop:
-                if one_core and added:
-                    cut.append((name, start, stop, core + added))
-                    break
-                total = np.cumsum(counts[name][start:stop])
-                fits = int(np.searchsorted(total, limit - used, side="right"))
-                if fits == 0 and used == 0:
-                    raise CapacityError(_axons_out_message(name, int(total[0]), chip))
-                if fits:
-                    cut.append((name, start, start + fits, core + added))
-                    used += int(total[fits - 1])
-                start += fits
-                if start < stop:
-                    used, added, victim = 0, added + 1, name
-        if not added:
-            return segments
-        segments = cut
-        beyond_last = one_core and segments[-1][3] >= chip.mesh.n_cores
-        if beyond_last or len(segments) > 4 * chip.mesh.n_cores + len(network.populations):
-            raise CapacityError(
-                f"cores: population '{victim}' was cut for axons out until the network needed "
-                f"{segments[-1][3] + 1}; chip '{chip.name}' has {chip.mesh.n_cores}"
-            )
+def _least(*numbers: int | None) -> int | None:
+    return min((n for n in numbers if n is not None), default=None)

@@ -41,7 +41,7 @@ def with_clamped(network: Network, chip: Chip) -> Network:
     ]
     copy.joins, copy.probes = list(network.joins), list(network.probes)
     copy.managed, copy.channels = network.managed, network.channels
-    copy.assumptions = list(network.assumptions)
+    copy.assumptions, copy.warnings = list(network.assumptions), list(network.warnings)
     return copy
 
 
@@ -144,10 +144,14 @@ def _supply_mistakes(projection: Projection, chip: Chip) -> list[str]:
 def check_epochs(network: Network, chip: Chip, segments: list[Segment]) -> None:
     """Raise NetworkError where the rules of one core have different epochs: a core has one."""
     epochs: dict[int, dict[int, str]] = {}
+    onto: dict[str, dict[int, str]] = {}  # the first projection of each epoch, by target
+    for projection in network.projections:
+        if projection.learning is not None:
+            mine = onto.setdefault(projection.target.name, {})
+            mine.setdefault(projection.learning.epoch, projection.name)
     for name, _, _, core in segments:
-        for projection in network.projections:
-            if projection.target.name == name and projection.learning is not None:
-                epochs.setdefault(core, {}).setdefault(projection.learning.epoch, projection.name)
+        for epoch, projection_name in onto.get(name, {}).items():
+            epochs.setdefault(core, {}).setdefault(epoch, projection_name)
     for core, found in epochs.items():
         if len(found) > 1:
             each = ", ".join(f"'{name}' {epoch}" for epoch, name in found.items())

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
-from emulator.compiler.partition import placed_core, source_offsets
+from emulator.compiler.capacity import source_offsets
+from emulator.compiler.joined import placed_core
 from emulator.compiler.quantize import Quantised
-from emulator.compiler.storage import choose_format, delay_reach, weight_bits
+from emulator.compiler.storage import FEW, choose_format, delay_reach, weight_bits
 from emulator.errors import CapacityError
 from emulator.kernels.sorting import stable_order
 from emulator.mapping import Segment
@@ -23,7 +24,6 @@ SHARD = 65_536  # compartments: the target of a synapse has 16 bits
 SHORT_ROW = 32  # synapses: visiting a longer row takes so long that its beginning does not count
 SHARED_ROWS = 2  # times fewer rows that a shard of several cores must bring
 SAMPLE = 1 << 20  # synapses by which that is judged
-FEW = 16  # a core's synapses are few when there are so many times more sources
 MAX_BLOCKS = 65_536  # the block of a row is stored in 16 bits
 
 
@@ -193,13 +193,14 @@ def _pack(
     """
     source_of = placement.source[projection.source.name].astype(np.int32)
     target_of = placement.source[projection.target.name].astype(np.int32)
-    first, order = stable_order(target_of[projection.post], int(placement.core_start[-1]))
-    core_of = np.repeat(np.arange(len(shard_start), dtype=np.int32), np.diff(placement.core_start))
+    core_of = placement.core[projection.target.name]
+    lowest, top = int(target_of.min()), int(target_of.max()) + 1
+    first, order = stable_order(target_of[projection.post] - lowest, top - lowest)
     least = int(source_of.min())
     n_keys = int(source_of.max()) + 1 - least
-    begins = [*np.unique(shard_start).tolist(), int(placement.core_start[-1])]
-    for begin, end in pairwise(begins):
-        start, stop = int(first[begin]), int(first[end])
+    begins = np.unique(shard_start[core_of.min() : core_of.max() + 1]).tolist()
+    for begin, end in pairwise([*begins, top]):
+        start, stop = int(first[max(begin - lowest, 0)]), int(first[end - lowest])
         if start == stop:
             continue
         mine = order[start:stop]
@@ -208,13 +209,14 @@ def _pack(
         many = (stop - start) * FEW > n_keys
         within = stable_order(key, n_keys)[1] if many else np.argsort(key, kind="stable")
         mine, key = mine[within], key[within]
-        target = target_of[projection.post[mine]]
+        post = projection.post[mine]
+        target = target_of[post]
         delay = projection.delays
         late = np.uint32(delay) if isinstance(delay, int) else delay[mine].astype(np.uint32)
         weight = mantissas[mine].astype(np.int32).view(np.uint32) << 23
         out[start:stop] = weight | late << 16 | (target - begin).astype(np.uint32)
         late = np.broadcast_to(late, len(key))
-        rows = _rows_of_shard(key, target, core_of[target], late, placement.core_start, shape)
+        rows = _rows_of_shard(key, target, core_of[post], late, placement.core_start, shape)
         rows["source"] += least
         rows["start"] += start
         yield rows

@@ -12,12 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
-from emulator.chip.schema import Synapses
+from emulator.kernels.sorting import stable_order
 from emulator.network import Projection
+from emulator.program.storage import DENSE, PLASTIC_BITS, SPARSE, row_words
 
-SPARSE, DENSE = 0, 1
-PLASTIC_BITS = {"mixed": 9, "exc": 8, "inh": 8}
-"""Bits of a weight that learns, by sign mode."""
+__all__ = [
+    "DENSE",
+    "SPARSE",
+    "Format",
+    "choose_format",
+    "delay_reach",
+    "row_words",
+    "rows_of",
+    "weight_bits",
+]
+
+FEW = 16  # synapses are few when there are so many times more sources: counting takes a pass over these
 
 
 @dataclass(frozen=True)
@@ -40,15 +50,6 @@ def delay_reach(projection: Projection, chip: Chip, max_delay_steps: int) -> int
     """Return the largest delay that some of a projection's synapses can have: those that learn, any."""
     learns = projection.learning is not None and projection.learning.moves_delays
     return chip.synapses.max_delay_steps if learns else max_delay_steps
-
-
-def row_words(lengths: NDArray[Any], bits_per_synapse: Any, rules: Synapses) -> NDArray[np.int64]:
-    """Return the memory words of rows of these lengths."""
-    full, rest = np.divmod(np.asarray(lengths, np.int64), rules.block_synapses)
-    bits = np.asarray(bits_per_synapse, np.int64)
-    whole = -(-(rules.block_synapses * bits + rules.block_header_bits) // rules.word_bits)
-    part = -(-(rest * bits + rules.block_header_bits) // rules.word_bits)
-    return full * whole + np.where(rest > 0, part, 0)
 
 
 def choose_format(
@@ -81,7 +82,7 @@ def rows_of(
     """
     if not len(pre):
         return np.empty(0, np.int64), np.empty(0, np.int64), True
-    order = np.argsort(pre.astype(np.int64) << 32 | post, kind="stable")
+    order = _by_source(pre, post)
     pre, post = pre[order], post[order]
     first = np.flatnonzero(np.concatenate([[True], pre[1:] != pre[:-1]]))
     lengths = np.diff(np.append(first, len(pre)))
@@ -89,3 +90,11 @@ def rows_of(
     inside[first] = False
     consecutive = bool(np.all((post[1:] - post[:-1] == 1)[inside[1:]]))
     return pre[first].astype(np.int64), lengths, consecutive
+
+
+def _by_source(pre: NDArray[Any], post: NDArray[Any]) -> NDArray[Any]:
+    """Return the order by source, then target; counted where targets are in order and sources are not too many."""
+    least, most = int(pre.min()), int(pre.max())
+    if most - least < FEW * len(pre) and bool(np.all(post[1:] >= post[:-1])):
+        return stable_order((pre - least).astype(np.int32), most - least + 1)[1]
+    return np.argsort(pre.astype(np.int64) << 32 | post, kind="stable")

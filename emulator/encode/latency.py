@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emulator.encode.checks import unit_values
+from emulator.encode.checks import real_number, train_of, unit_values
 
 
 def latency(values: ArrayLike, n_steps: int, *, threshold: float = 0.0) -> NDArray[np.bool_]:
@@ -26,10 +26,10 @@ def latency(values: ArrayLike, n_steps: int, *, threshold: float = 0.0) -> NDArr
     Raises
     ------
     NetworkError
-        If a value lies outside 0 to 1, or there are no steps.
+        If a value lies outside 0 to 1 or is no number, or there are no steps.
     """
-    x = unit_values(values, n_steps)
+    x, n_steps = unit_values(values, n_steps)
+    threshold = real_number("threshold", threshold)
     step = np.minimum(np.floor((1 - x) * n_steps), n_steps - 1)
     step[x <= threshold] = -1
-    spikes: NDArray[np.bool_] = step[..., None, :] == np.arange(n_steps)[:, None]
-    return spikes
+    return train_of(x, n_steps, lambda steps: step[..., None, :] == steps)

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emulator.encode.checks import unit_values
+from emulator.arguments import is_whole, shown
+from emulator.encode.checks import train_of, unit_values
 from emulator.errors import NetworkError
 from emulator.streams import RATE_ENCODER, random_words
 
@@ -28,12 +29,17 @@ def rate(values: ArrayLike, n_steps: int) -> NDArray[np.bool_]:
     Raises
     ------
     NetworkError
-        If a value lies outside 0 to 1, or there are no steps.
+        If a value lies outside 0 to 1 or is no number, or there are no steps.
     """
-    x = _fixed(unit_values(values, n_steps))[..., None, :]
-    step = np.arange(n_steps, dtype=np.uint64)[:, None]
-    spikes: NDArray[np.bool_] = (x * (step + np.uint64(1))) // _ONE > (x * step) // _ONE
-    return spikes
+    given, n_steps = unit_values(values, n_steps)
+    x = _fixed(given)[..., None, :]
+
+    def fired(steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+        step = steps.astype(np.uint64)
+        spikes: NDArray[np.bool_] = (x * (step + np.uint64(1))) // _ONE > (x * step) // _ONE
+        return spikes
+
+    return train_of(given, n_steps, fired)
 
 
 def poisson(values: ArrayLike, n_steps: int, *, seed: int = 0) -> NDArray[np.bool_]:
@@ -59,15 +65,20 @@ def poisson(values: ArrayLike, n_steps: int, *, seed: int = 0) -> NDArray[np.boo
     Raises
     ------
     NetworkError
-        If a value lies outside 0 to 1, there are no steps, or the seed has more than 64 bits.
+        If a value lies outside 0 to 1 or is no number, there are no steps, or the seed has more than 64 bits.
     """
-    x = unit_values(values, n_steps)
-    if not 0 <= seed < 2**64:
-        raise NetworkError(f"seed is {seed}; it must be from 0 to 2**64 - 1")
+    x, n_steps = unit_values(values, n_steps)
+    if not is_whole(seed) or not 0 <= seed < 2**64:
+        raise NetworkError(f"seed is {shown(seed)}; it must be from 0 to 2**64 - 1")
+    seed = int(seed)
     position = np.arange(x.size, dtype=np.uint32).reshape(x.shape)[..., None, :]
-    draw = random_words(seed, RATE_ENCODER, np.arange(n_steps, dtype=np.uint32)[:, None], position)
-    spikes: NDArray[np.bool_] = draw < _fixed(x)[..., None, :]
-    return spikes
+    chance = _fixed(x)[..., None, :]
+
+    def fired(steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+        spikes: NDArray[np.bool_] = random_words(seed, RATE_ENCODER, steps, position) < chance
+        return spikes
+
+    return train_of(x, n_steps, fired)
 
 
 def _fixed(x: NDArray[np.float64]) -> NDArray[np.uint64]:

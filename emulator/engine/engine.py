@@ -4,11 +4,10 @@ Within a chunk there is no Python; between chunks the recordings are collected, 
 run is, and Ctrl-C is seen.
 """
 
-import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
@@ -17,18 +16,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import NoArrayError, as_array, is_one_of, quoted
 from emulator.chip import Chip
-from emulator.engine.inputs import Schedule
+from emulator.engine.inputs import NO_PAYLOADS, Schedule
 from emulator.engine.layout import in_large_pages, large_pages, visited_blocks, visited_rows
 from emulator.engine.loading import joins, microcode
 from emulator.engine.plastic import Plastic
 from emulator.engine.team import Team, next_size
 from emulator.errors import OverflowPolicyError, RunError
-from emulator.interrupts import received
 from emulator.kernels.machine import SEGMENT, Machine
 from emulator.program import Program
 
 CHUNK_BYTES = 64_000_000  # of recordings held between chunks
+FIRST_STEPS = 16
+"""Steps of a run's first chunk; a run of no more is short."""
+PART_SOURCES = 1 << 16
 MAX_THREADS = 64
 PARAMETERS = ("bias", "threshold")
 """Of native neurons: a management program may write them."""
@@ -114,6 +116,8 @@ class Engine:
             "joins": joins(program),
         }
         self._teams = [[(0, program.n_cores)], self._core_ranges()]
+        self._team, self._divided = Team(self.threads), 1
+        self._n_counts = program.n_counts
         self.machine = Machine(
             self.tables,
             self._rules(),
@@ -177,9 +181,9 @@ class Engine:
         """Restore the state of populations, all where none is named; return the words of each core that wrote."""
         program = self.program
         known = [p["name"] for p in program.manifest["populations"] if not p["is_input"]]
-        unknown = [name for name in names if name not in known]
+        unknown = [quoted(name) for name in names if not is_one_of(name, known)]
         if unknown:
-            raise RunError(f"there is no population '{unknown[0]}'; there are: {', '.join(known)}")
+            raise RunError(f"there is no population {unknown[0]}; there are: {', '.join(known)}")
         if not names:
             self.rest()
         written = np.zeros(program.n_cores, np.int64)
@@ -209,7 +213,12 @@ class Engine:
         """Set a variable of each neuron; see `Emulator.write`."""
         array, places, allowed = self._variable(population, name)
         where = f"{population}.{name}"
-        given = np.asarray(values)
+        try:
+            given = as_array(values)
+        except NoArrayError as error:
+            raise RunError(
+                f"{where}: it has {error}; it must be whole numbers, one or ({len(places)},)"
+            ) from None
         if given.dtype.kind not in "iu" or given.shape not in ((), places.shape):
             raise RunError(
                 f"{where}: {given.dtype} of shape {given.shape}; it must be whole numbers, one or ({len(places)},)"
@@ -224,9 +233,9 @@ class Engine:
         self, population: str, name: str
     ) -> tuple[NDArray[np.int32], NDArray[np.integer], range]:
         program, rules = self.program, self.chip.arithmetic
-        if population not in program.population_index:
+        if not is_one_of(population, program.population_index):
             known = ", ".join(program.population_index)
-            raise RunError(f"no population '{population}'; there are: {known}")
+            raise RunError(f"no population {quoted(population)}; there are: {known}")
         entry = program.manifest["populations"][program.population_index[population]]
         model = program.model_of(population)
         ranges = {
@@ -235,9 +244,9 @@ class Engine:
         }
         if model is not None:
             ranges = {w.name: range(w.low, w.high + 1) for w in model.words}
-        if entry["is_input"] or name not in ranges:
+        if entry["is_input"] or not is_one_of(name, ranges):
             known = "none" if entry["is_input"] else ", ".join(ranges)
-            raise RunError(f"'{population}' has no variable '{name}'; there are: {known}")
+            raise RunError(f"'{population}' has no variable {quoted(name)}; there are: {known}")
         if model is not None:
             return self.state["words"], program.word_places(population, name), ranges[name]
         return self.state[name], program.sources_of(population), ranges[name]
@@ -320,20 +329,20 @@ class Engine:
         first_step: int, strict: bool, reset_every: int | None, pause_every: tuple[int | None, ...],
         stop: threading.Event | None,
     ) -> int:  # fmt: skip
-        done, chunk_steps, team = first_step, 16, Team(self.threads)
+        done, chunk_steps, team = first_step, FIRST_STEPS, self._team
         n_most = self._most_steps(len(probed.u) + len(probed.v) + len(probed.words))
-        spike_buffer = np.empty(max(2 * self.program.n_sources, 1 << 18), np.uint32)
         self.machine.seed_with(seed)
-        with ThreadPoolExecutor(max(1, self.threads - 1)) as pool:
+        helpers = nullcontext() if self.threads == 1 else ThreadPoolExecutor(self.threads - 1)
+        with helpers as pool:
             while done < n_steps and not (stop is not None and stop.is_set()):
                 n = min(chunk_steps, n_most, n_steps - done)
                 for every in filter(None, (reset_every, *pause_every)):
                     n = min(n, every - done % every)
                 if reset_every is not None and done % reset_every == 0:
                     self.rest()
-                self.machine.divide(self._teams[team.choose()])
+                self._divide(team.choose())
                 start = perf_counter()
-                chunk = self._chunk(pool, done, n, schedule, spike_buffer, probed, strict)
+                chunk = self._chunk(pool, done, n, schedule, probed, strict)
                 took = perf_counter() - start
                 team.took(took / max(1, len(chunk.active)))
                 chunk_steps = next_size(n, took)
@@ -343,60 +352,76 @@ class Engine:
                 on_chunk(chunk)
         return done
 
+    def _divide(self, among: int) -> None:
+        """Give the cores to one worker, 0, or to all, 1."""
+        if among != self._divided and self.threads > 1:
+            self.machine.divide(self._teams[among])
+        self._divided = among
+
+    @cached_property
+    def _spike_buffer(self) -> NDArray[np.uint32]:
+        """Where the kernel writes the spikes of a chunk: kept, as making it takes longer than a short run."""
+        return np.empty(max(2 * self.program.n_sources, 1 << 18), np.uint32)
+
+    @cached_property
+    def _payload_buffer(self) -> NDArray[np.int32]:
+        """Likewise their payloads, where the program has any."""
+        return np.empty(len(self._spike_buffer) if self.program.is_graded else 0, np.int32)
+
+    @cached_property
+    def fan_out(self) -> NDArray[np.uint32]:
+        """Synapses of each source, (n_sources,): the synaptic events of a spike."""
+        starts, lengths = self.tables["row_start"], self.tables["rows"]["length"]
+        each = np.empty(self.program.n_sources, np.uint32)
+        for first in range(0, len(each), PART_SOURCES):
+            start = starts[first : first + PART_SOURCES + 1].astype(np.int64)
+            before = np.append(0, np.cumsum(lengths[start[0] : start[-1]], dtype=np.int64))
+            each[first : first + PART_SOURCES] = np.diff(before[start - start[0]])
+        return each
+
     def _chunk(
         self,
-        pool: ThreadPoolExecutor,
+        pool: ThreadPoolExecutor | None,
         first: int,
         n: int,
         schedule: Schedule,
-        spike_buffer: NDArray[np.uint32],
         probed: Probed,
         strict: bool,
     ) -> Chunk:
-        start, source, payload, _ = schedule
-        active = np.zeros((n, self.program.n_counts), np.uint32)
-        rewards = schedule.rewards[first : first + n]
-        if not len(rewards):
-            rewards = np.zeros((n if self.plastic is not None else 0, 2), np.int32)
+        machine, spike_buffer, payloads = self.machine, self._spike_buffer, self._payload_buffer
+        start, source, payload, rewards = schedule
+        begin, stop = int(start[first]), int(start[first + n])
+        if n < len(start) - 1:
+            start = start[first : first + n + 1] - begin
+            source, payload = source[begin:stop], payload[begin:stop]
+        if self.plastic is not None:
+            rewards = np.ascontiguousarray(rewards[first : first + n])
+            rewards = rewards if len(rewards) else np.zeros((n, 2), np.int32)
+        active = np.zeros((n, self._n_counts), np.uint32)
         u, v, words = (np.empty((n, len(which)), np.int32) for which in probed)
-        payloads = np.empty(len(spike_buffer) if self.program.is_graded else 0, np.int32)
         spike_start = np.zeros(n + 1, np.int64)
-        self.machine.begin(
-            n,
-            start[first : first + n + 1] - start[first],
-            source[start[first] : start[first + n]],
-            spike_buffer,
-            spike_start,
-            payload[start[first] : start[first + n]],
-            payloads,
-            active,
-            probed.u,
-            u,
-            probed.v,
-            v,
-            probed.words,
-            words,
-            np.ascontiguousarray(rewards),
-            strict,
-        )
-        others = [pool.submit(self.machine.work, k) for k in range(1, self.machine.n_workers)]
-        self.machine.work(0)
+        machine.begin(
+            n, start, source, spike_buffer, spike_start, payload, payloads, active, probed.u, u, probed.v, v,
+            probed.words, words, rewards, strict,
+        )  # fmt: skip
+        others = []
+        if pool is not None:
+            others = [pool.submit(machine.work, k) for k in range(1, machine.n_workers)]
+        machine.work(0)
         for other in others:
             other.result()
-        self.machine.raise_failure()
-        n = self.machine.steps_done
+        machine.raise_failure()
+        if machine.steps_done < n:
+            n = machine.steps_done
+            spike_start, active, u, v, words = (
+                spike_start[: n + 1], active[:n], u[:n], v[:n], words[:n],
+            )  # fmt: skip
+        n_spikes = int(spike_start[n])
         return Chunk(
-            first_step=first,
-            spike_start=spike_start[: n + 1],
-            spike_source=spike_buffer[: spike_start[n]].copy(),
-            spike_payload=payloads[: spike_start[n]].copy() if len(payloads) else payloads,
-            active=active[:n],
-            u=u[:n],
-            v=v[:n],
-            words=words[:n],
-            n_synaptic_events=self.machine.n_events,
-            n_overflows=self.machine.n_overflows,
-        )
+            first, spike_start, spike_buffer[:n_spikes].copy(),
+            payloads[:n_spikes].copy() if len(payloads) else NO_PAYLOADS,
+            active, u, v, words, machine.n_events, machine.n_overflows,
+        )  # fmt: skip
 
     def _overflow(self, step: int) -> OverflowPolicyError:
         population, first, stop, core, _ = self.program.segments[
@@ -458,24 +483,3 @@ class Engine:
         parts = np.arange(1, self.threads) / self.threads
         bounds = [0, *begins[np.searchsorted(share, parts)].tolist(), n_cores]
         return [(bounds[k], max(bounds[k], bounds[k + 1])) for k in range(self.threads)]
-
-
-@contextmanager
-def ctrl_c() -> Iterator[threading.Event]:
-    """Turn Ctrl-C into an event that is looked at where nothing is half done; a second one raises."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def handle(number: int, _frame: object) -> None:
-        received.append(number)
-        if event.is_set():  # a second Ctrl-C: the user means it
-            raise KeyboardInterrupt
-        event.set()
-
-    previous = signal.signal(signal.SIGINT, handle)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -1,18 +1,24 @@
 """Input spikes, in the forms users give them, as the schedule that the run loop reads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emulator.arguments import shown
+from emulator.engine.forms import Input, Listed, as_array, form_of, refusal
 from emulator.errors import NetworkError
+from emulator.kernels import schedule as kernel
 from emulator.program import Program
 
 NO_REWARDS = np.empty((0, 2), np.int32)
+NO_SOURCES = np.empty(0, np.uint32)
+NO_PAYLOADS = np.empty(0, np.int32)
 REWARDS = ("r0", "r1")
 REWARD_RANGE = range(-128, 128)
+READ = {"i4", "i8", "u4", "u8"}
+"""Integers that the kernel reads as they are."""
 
 
 class Schedule(NamedTuple):
@@ -24,45 +30,40 @@ class Schedule(NamedTuple):
     rewards: NDArray[np.int32] = NO_REWARDS  # (n_steps, 2), or empty where there are none
 
 
-def spike_schedule(
-    program: Program, inputs: Mapping[str, ArrayLike] | None, n_steps: int
-) -> Schedule:
-    """Return the input spikes of a run by step and source.
+def spike_schedule(program: Program, inputs: Mapping[str, Any] | None, n_steps: int) -> Schedule:
+    """Return the input spikes of a run by step and source; they are copies.
 
     Parameters
     ----------
-    inputs : mapping of population name to array, or None
-        Either bool or 0/1, (steps, size) with at most `n_steps` rows, or integer pairs (step, neuron), (n_spikes, 2);
-        of an input with payloads, triples (step, neuron, payload), (n_spikes, 3).
+    inputs : mapping of population name to spikes, or None
+        In the forms that `Emulator.run` takes.
 
     Raises
     ------
     NetworkError
         With every mistake: unknown populations, wrong shapes, spikes outside the run or the population.
     """
-    steps, sources, payloads, mistakes = [], [], [], []
-    if inputs is not None and not isinstance(inputs, Mapping):
+    if inputs is None:
+        return Schedule(np.zeros(n_steps + 1, np.int64), NO_SOURCES, NO_PAYLOADS)
+    parts: dict[int, Schedule] = {}
+    mistakes: list[str] = []
+    if not isinstance(inputs, Mapping):
         raise NetworkError(
             f"inputs is {shown(inputs)}; it must be a mapping from the name of an input population to its spikes"
         )
-    for name, values in (inputs or {}).items():
+    for name, values in inputs.items():
         try:
-            step, neuron, payload = _spikes(program, name, _array(name, values), n_steps)
+            given = _input(program, name, n_steps)
+            first = program.input_start[program.population_index[name]]
+            parts[first] = _part(given, values, first, graded=program.is_graded)
         except NetworkError as error:
             mistakes.append(str(error))
-        else:
-            steps.append(step)
-            payloads.append(payload)
-            sources.append(program.input_start[program.population_index[name]] + neuron)
     if mistakes:
         raise NetworkError("\n".join(mistakes))
-    step = np.concatenate([np.empty(0, np.int64), *steps])
-    source = np.concatenate([np.empty(0, np.int64), *sources])
-    payload = np.concatenate([np.empty(0, np.int64), *payloads])
-    order = np.lexsort((source, step))
-    start = np.searchsorted(step[order], np.arange(n_steps + 1)).astype(np.int64)
-    graded = order if program.is_graded else order[:0]
-    return Schedule(start, source[order].astype(np.uint32), payload[graded].astype(np.int32))
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    # Inputs are numbered in the order of their populations.
+    return _merged([parts[first] for first in sorted(parts)], n_steps)
 
 
 def reward_schedule(
@@ -84,7 +85,7 @@ def reward_schedule(
     used = set().union(*(rule.variables for rule in program.rules.values()))
     table, mistakes = np.zeros((n_steps, 2), np.int32), []
     for name, given in rewards.items():
-        values = _array(str(name), given)
+        values = as_array(f"rewards: '{name}'", given)
         if name not in REWARDS:
             mistakes.append(f"rewards: there is no '{name}'; there are: r0, r1")
         elif name not in used:
@@ -110,97 +111,87 @@ def reward_schedule(
     return table
 
 
-def _array(name: str, values: ArrayLike) -> NDArray[Any]:
-    try:
-        return np.asarray(values)
-    except ValueError:
-        raise NetworkError(
-            f"inputs: '{name}' has rows of different lengths; they must form an array"
-        ) from None
-
-
-def _spikes(
-    program: Program, name: str, values: NDArray[Any], n_steps: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return step, neuron and payload of each spike; a payload is 1 where there is none."""
-    populations = program.manifest["populations"]
-    names = [p["name"] for p in populations if p["is_input"]]
-    if name not in names:
-        what = "is not an input" if name in program.population_index else "does not exist"
+def _input(program: Program, name: str, n_steps: int) -> Input:
+    """Return an input population that spikes may be given for."""
+    populations, index = program.manifest["populations"], program.population_index.get(name)
+    if index is None or not populations[index]["is_input"]:
+        names = [p["name"] for p in populations if p["is_input"]]
+        what = "does not exist" if index is None else "is not an input"
         raise NetworkError(f"inputs: '{name}' {what}; inputs are: {', '.join(names) or 'none'}")
-    population = populations[program.population_index[name]]
+    population = populations[index]
     if population["sent_by"] is not None:
         sender = population["sent_by"]
         raise NetworkError(f"inputs: '{name}': its spikes are sent by management core {sender}")
-    size, payload = population["size"], population["payload"]
-    if values.size == 0 and values.ndim < 2:
-        return (np.empty(0, np.int64),) * 3
-    if payload is not None:
-        return _triples(name, values, n_steps, size, payload)
-    if values.ndim == 2 and values.dtype == bool:
-        step, neuron = _dense(name, values, n_steps, size)
-    elif values.ndim == 2 and values.shape[1] == 2 and np.issubdtype(values.dtype, np.integer):
-        step, neuron = _pairs(name, values.astype(np.int64), n_steps, size)
-    elif values.size == 0:
-        step = neuron = np.empty(0, np.int64)
-    elif values.ndim == 2 and values.shape[1] == 3 and np.issubdtype(values.dtype, np.integer):
-        raise NetworkError(
-            f"inputs: '{name}' has triples, but no payload: it is made by input('{name}', {size}, payload_bits=...)"
-        )
+    return Input(name, population["size"], population["payload"], n_steps)
+
+
+def _part(given: Input, values: Any, first: int, *, graded: bool) -> Schedule:
+    """Return the spikes of one population; `first` is the source of its first neuron."""
+    form = form_of(given, values)
+    if isinstance(form, Listed):
+        start, source, payload = _listed(given, form.rows, first)
     else:
+        by_row = form.cells.strides[1] == 1 or form.cells.size <= 1
+        read = kernel.from_rows if by_row else kernel.from_columns
+        start, source, bits = read(form.cells, first, given.n_steps)
+        if form.given is not None and bits > 1:
+            raise NetworkError(refusal(given, form.given))
+        payload = NO_PAYLOADS
+    if graded and not len(payload):
+        payload = np.ones(len(source), np.int32)
+    return Schedule(start, source, payload)
+
+
+def _listed(
+    given: Input, rows: NDArray[np.integer], first: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.int32]]:
+    """Return start, source and payload of spikes that are listed; no payload where the population has none."""
+    size, n_steps = given.size, given.n_steps
+    if rows.dtype.str[1:] not in READ or not rows.dtype.isnative:
+        rows = rows.astype(np.uint64 if rows.dtype.str[1:] == "u8" else np.int64)
+    start, source, ordered, outside, twice = kernel.from_pairs(rows[:, :2], size, first, n_steps)
+    if outside >= 0:
         raise NetworkError(
-            f"inputs: '{name}' is {values.dtype} of shape {values.shape}; "
-            f"it must be bool (steps, {size}) or integer pairs (n_spikes, 2) of step and neuron"
-        )
-    return step, neuron, np.ones(len(step), np.int64)
-
-
-def _triples(
-    name: str, values: NDArray[Any], n_steps: int, size: int, payload: dict[str, int]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    if values.ndim != 2 or values.shape[1] != 3 or not np.issubdtype(values.dtype, np.integer):
-        raise NetworkError(
-            f"inputs: '{name}' is {values.dtype} of shape {values.shape}; its spikes have payloads: "
-            "it must be integer triples (n_spikes, 3) of step, neuron and payload"
-        )
-    table = values.astype(np.int64)
-    step, neuron = _pairs(name, table[:, :2], n_steps, size)
-    outside = (table[:, 2] < payload["low"]) | (table[:, 2] > payload["high"])
-    if outside.any():
-        k = int(np.flatnonzero(outside)[0])
-        raise NetworkError(
-            f"inputs: '{name}' row {k} has payload {table[k, 2]}; allowed: {payload['low']} to {payload['high']}"
-        )
-    return step, neuron, table[:, 2]
-
-
-def _dense(
-    name: str, values: NDArray[np.bool_], n_steps: int, size: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    if values.shape[1] != size or values.shape[0] > n_steps:
-        raise NetworkError(
-            f"inputs: '{name}' has shape {values.shape}; the run has {n_steps} steps and the population {size} neurons"
-        )
-    step, neuron = np.nonzero(values)
-    return step, neuron
-
-
-def _pairs(
-    name: str, values: NDArray[np.int64], n_steps: int, size: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    step, neuron = values[:, 0], values[:, 1]
-    outside = (step < 0) | (step >= n_steps) | (neuron < 0) | (neuron >= size)
-    if outside.any():
-        k = int(np.flatnonzero(outside)[0])
-        raise NetworkError(
-            f"inputs: '{name}' row {k} is step {step[k]}, neuron {neuron[k]}; "
+            f"inputs: '{given.name}' row {outside} is step {rows[outside, 0]}, neuron {rows[outside, 1]}; "
             f"allowed: steps 0 to {n_steps - 1}, neurons 0 to {size - 1}"
         )
-    key = np.sort(step * size + neuron)
-    twice = np.flatnonzero(key[1:] == key[:-1])
-    if len(twice):
-        at = int(key[twice[0]])
+    if twice >= 0:
+        step = int(np.searchsorted(start, twice, side="right")) - 1
         raise NetworkError(
-            f"inputs: '{name}' has neuron {at % size} twice in step {at // size}; a neuron spikes once a step"
+            f"inputs: '{given.name}' has neuron {source[twice] - first} twice in step {step}; a neuron spikes once a "
+            "step"
         )
-    return step, neuron
+    payload = _payloads(given, rows)
+    if len(payload) and not ordered:
+        payload = payload[np.lexsort((rows[:, 1], rows[:, 0]))]
+    return start, source, payload
+
+
+def _payloads(given: Input, rows: NDArray[np.integer]) -> NDArray[np.int32]:
+    if given.payload is None:
+        return NO_PAYLOADS
+    payload, low, high = rows[:, 2], given.payload["low"], given.payload["high"]
+    outside = (payload < low) | (payload > high)
+    if outside.any():
+        k = int(np.flatnonzero(outside)[0])
+        raise NetworkError(
+            f"inputs: '{given.name}' row {k} has payload {payload[k]}; allowed: {low} to {high}"
+        )
+    return payload.astype(np.int32)
+
+
+def _merged(parts: Sequence[Schedule], n_steps: int) -> Schedule:
+    """Return the spikes of several populations, whose sources ascend, as one schedule."""
+    start = np.zeros(n_steps + 1, np.int64)
+    for part in parts:
+        start += part.start
+    merged = []
+    for column in ("source", "payload"):
+        values = [getattr(part, column) for part in parts]
+        out = np.empty(sum(map(len, values)), np.uint32)
+        if len(out):
+            begin = start[:-1].copy()
+            for part, own in zip(parts, values, strict=True):
+                kernel.place(part.start, own.view(np.uint32), begin, out)
+        merged.append(out)
+    return Schedule(start, merged[0], merged[1].view(np.int32))

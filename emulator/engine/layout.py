@@ -31,9 +31,11 @@ def visited_rows(program: Program) -> tuple[NDArray[np.uint32], NDArray[Any]]:
     place = shard[program.blocks[:, 0]] * n_projections + program.blocks[:, 1]
     _, rank = np.unique(place, return_inverse=True)
     key = rank.astype(np.int32)[rows["block"]]
-    _, order = stable_order(key, int(rank.max()) + 1)
-    _, order = stable_order(source, n_sources, order)
-    rows, source, key = rows[order], source[order], key[order]
+    # With one projection they are in this order already, as most often.
+    if not ((key[1:] >= key[:-1]) | (source[1:] != source[:-1])).all():
+        _, order = stable_order(key, int(rank.max()) + 1)
+        _, order = stable_order(source, n_sources, order)
+        rows, source, key = rows[order], source[order], key[order]
     follows = np.zeros(len(rows), bool)
     end = rows["start"].astype(np.int64) + rows["length"]
     follows[1:] = (

@@ -168,7 +168,7 @@ class Plastic:
             "targets": sum(1 << TARGET_NUMBER[t] for t in self.steps[k].targets),
             "limits": limits,
             "accumulator": accumulator,
-            "keeps": self._keeps(k, limits, accumulator),
+            "loose": self._loose(k, limits, accumulator),
             "devices": None if rule.device is None else Devices(rule.device.registers(k, weights)),
             "n_pre": n_pre,
             "n_post": n_post,
@@ -189,18 +189,21 @@ class Plastic:
             "rewards": self.state["rewards"][places["rewards"]],
         }
 
-    def _keeps(self, k: int, limits: list[tuple[int, int]], accumulator: tuple[int, int]) -> bool:
-        """Return whether products of zero change nothing: all is within its limits, these in the accumulator."""
+    def _loose(self, k: int, limits: list[tuple[int, int]], accumulator: tuple[int, int]) -> int:
+        """Return a bit for each target of which some value may be beyond its limits, or beyond the accumulator.
+
+        The kernel has faster loops for the others, since adding zero cannot clip them.
+        """
         first, stop = self._spans[k]
         words = self.program.synapses[first:stop].view(np.int32)
         starts = words >> 23, words >> 16 & 63, np.zeros(1, np.int32)
-        return all(
-            low <= values.min(initial=low)
-            and values.max(initial=high) <= high
-            and accumulator[0] <= low << 7
-            and high << 7 <= accumulator[1]
-            for target, values, (low, high) in zip("wdt", starts, limits, strict=True)
-            if target in self.steps[k].targets
+        return sum(
+            1 << target
+            for target, (values, (low, high)) in enumerate(zip(starts, limits, strict=True))
+            if values.min(initial=low) < low
+            or values.max(initial=high) > high
+            or low << 7 < accumulator[0]
+            or high << 7 > accumulator[1]
         )
 
     def _rows_of(self, k: int) -> tuple[NDArray[np.uint32], Array]:

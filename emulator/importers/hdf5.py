@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from emulator.errors import NetworkError
+from emulator.files import hindrance, regular_file, shown
 
 Tree = dict[str, Any]
 """Groups as dictionaries; data sets as arrays, texts as `str` or arrays of `str`."""
@@ -51,6 +52,7 @@ def read_tree(path: Path, limit_bytes: int) -> Tree:
     NetworkError
         With every unsafe object, one per line, or why the file cannot be read.
     """
+    path = regular_file(path, NetworkError)
     try:
         with (
             h5py.File(path, "r", locking=False) as file,
@@ -61,13 +63,18 @@ def read_tree(path: Path, limit_bytes: int) -> Tree:
             return _load(_checked(file, path, limit_bytes), content, [limit_bytes])
     except NetworkError:
         raise
-    except FileNotFoundError:
-        raise NetworkError(f"{path}: no such file") from None
+    except PermissionError as error:
+        raise NetworkError(hindrance(path, error)) from None
     except Exception as error:
         # A damaged file fails anywhere in the HDF5 library, as almost any kind of exception.
         raise NetworkError(
             f"{path}: not a readable HDF5 file: {' '.join(str(error).split())}"
         ) from error
+
+
+def readable(text: str | bytes) -> str:
+    """Return a text, whatever its bytes: those that are not UTF-8 stand as surrogates, equal where they are."""
+    return text.decode(errors="surrogateescape") if isinstance(text, bytes) else str(text)
 
 
 def _check_heaps(content: mmap) -> None:
@@ -112,7 +119,10 @@ class _Walk:
         """Return the group's data sets, unread, by name."""
         tree: Tree = {}
         for name in group:
-            here = f"{where}/{name}"
+            here = f"{where}/{shown(readable(name))}"
+            if isinstance(name, bytes):
+                self.problems.append(f"{here} has a name that is not UTF-8 text")
+                continue
             link = type(group.get(name, getlink=True))
             if link is not h5py.HardLink:
                 self.problems.append(
@@ -201,7 +211,7 @@ def _value(data: Any, content: mmap, room_bytes: list[int]) -> Any:
         room_bytes[0] -= len(text)
         if room_bytes[0] < 0:
             raise ValueError(f"the texts of {data.name} take more memory than is allowed")
-        texts[index] = text.decode() if isinstance(text, bytes) else str(text)
+        texts[index] = readable(text)
     return texts if data.shape else str(texts[()])
 
 

@@ -4,6 +4,7 @@ The format is the one that the `nir` package writes (version 1.0.8, older ones i
 package is not needed. Node types and fields outside the table `FIELDS` are refused by name.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.errors import NetworkError
+from emulator.files import shown
 from emulator.importers.hdf5 import Tree, read_tree
 
 Reals = NDArray[np.float64]
@@ -45,6 +47,11 @@ class Node:
     notes: tuple[str, ...] = ()
 
     @property
+    def where(self) -> str:
+        """What messages call it."""
+        return f"node '{shown(self.name)}' ({self.kind})"
+
+    @property
     def is_population(self) -> bool:
         """Whether spikes come out of it."""
         return self.kind == "Input" or self.kind in NEURONS
@@ -57,6 +64,7 @@ class Graph:
     nodes: Mapping[str, Node]
     edges: tuple[tuple[str, str], ...]
     metadata: Mapping[str, Any]
+    notes: tuple[str, ...] = ()  # on what else the file holds
 
     def sources(self, name: str) -> list[str]:
         """Return the nodes with an edge to this one, sorted."""
@@ -87,47 +95,94 @@ def read_graph(path: Path, limit_bytes: int) -> Graph:
     NetworkError
         With every mistake found, one per line, each naming the file and the node.
     """
-    top = read_tree(path, limit_bytes).get("node")
+    tree = read_tree(path, limit_bytes)
+    top = tree.get("node")
     problems: list[str] = []
     if not isinstance(top, dict) or str(top.get("type")) != "NIRGraph":
         problems = ["not a NIR file: it has no group 'node' of type 'NIRGraph'"]
     elif not isinstance(top.get("nodes"), dict):
         problems = ["not a NIR file: /node/nodes is missing"]
     else:
-        nodes = {name: _node(name, fields, problems) for name, fields in top["nodes"].items()}
         edges = _edges(top.get("edges"), problems)
+        found = dict(_nodes(top["nodes"], "")) | _absolute(tree, edges)
+        nodes = {name: _node(name, fields, problems) for name, fields in found.items()}
         problems += _graph_problems(nodes, edges)
         known = {name: node for name, node in nodes.items() if node is not None}
         if not problems:
             problems += _edge_problems(known, edges)
         if not problems:
             metadata = top.get("metadata", {})
-            return Graph(known, tuple(edges), metadata if isinstance(metadata, dict) else {})
+            notes = tuple(_not_read(tree, found))
+            return Graph(known, tuple(edges), metadata if isinstance(metadata, dict) else {}, notes)
     raise NetworkError("\n".join(f"{path}: {problem}" for problem in problems))
+
+
+def _nodes(group: Tree, before: str) -> Iterator[tuple[str, Any]]:
+    """Yield the nodes of a group by name; HDF5 makes a group of what stands before a '/' in one."""
+    for key, value in group.items():
+        name = f"{before}{key}"
+        if not isinstance(value, dict):
+            yield name, value
+            continue
+        kind = value.get("type")
+        inner = {k: v for k, v in value.items() if isinstance(v, dict)}
+        if isinstance(kind, str):
+            is_known = kind in FIELDS  # others may have groups of their own
+            nodes = {
+                k: v for k, v in inner.items() if is_known and k != "metadata" and _holds_nodes(v)
+            }
+            yield name, {k: v for k, v in value.items() if k not in nodes}
+            yield from _nodes(nodes, f"{name}/")
+        elif inner and all(isinstance(v, dict) for v in value.values()):
+            yield from _nodes(inner, f"{name}/")
+        else:
+            yield name, value
+
+
+def _holds_nodes(group: Tree) -> bool:
+    return isinstance(group.get("type"), str) or any(
+        _holds_nodes(value) for value in group.values() if isinstance(value, dict)
+    )
+
+
+def _absolute(tree: Tree, edges: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return the nodes whose names begin with '/', by name: HDF5 has put them beside the graph."""
+    found = {}
+    for name in sorted({end for edge in edges for end in edge if end.startswith("/")}):
+        value: Any = tree
+        for key in name[1:].split("/"):
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, dict) and value is not tree:
+            found[name] = value
+    return found
+
+
+def _not_read(tree: Tree, nodes: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what else the file holds, which means nothing here."""
+    top, used = tree["node"], {name[1:].partition("/")[0] for name in nodes if name[0] == "/"}
+    others = [f"/{key}" for key in tree if key not in {"node", "version", *used}]
+    others += [f"/node/{key}" for key in top if key not in {"type", "nodes", "edges", "metadata"}]
+    others += [f"metadata of '{name}'" for name, fields in nodes.items() if fields.get("metadata")]
+    if others:
+        yield f"Not read: {', '.join(shown(other) for other in others)}."
+    version = tree.get("version")
+    if isinstance(version, str) and re.match(r"\d+", version) and int(version.split(".")[0]) > 1:
+        yield f"The file is of NIR {shown(version)}; it is read as one of 1.0.8."
 
 
 def _node(name: str, fields: Any, problems: list[str]) -> Node | None:
     """Check one node by itself; None if it cannot be used."""
     kind = fields.get("type") if isinstance(fields, dict) else None
+    where = f"node '{shown(name)}'"
     if not isinstance(kind, str):
-        inner = (
-            [key for key, value in fields.items() if isinstance(value, dict)]
-            if isinstance(fields, dict)
-            else []
-        )
-        slash = (
-            f": the name '{name}/{inner[0]}' holds '/', which HDF5 reads as a folder"
-            if inner
-            else ""
-        )
-        problems.append(f"node '{name}': it has no field 'type'{slash}")
+        problems.append(f"{where}: it has no field 'type'")
         return None
     if kind not in FIELDS:
         problems.append(
-            f"node '{name}': type '{kind}' is not supported; allowed are {', '.join(FIELDS)}"
+            f"{where}: type '{shown(kind)}' is not supported; allowed are {', '.join(FIELDS)}"
         )
         return None
-    found = [f"node '{name}' ({kind}): {problem}" for problem in _field_problems(kind, fields)]
+    found = [f"{where} ({kind}): {problem}" for problem in _field_problems(kind, fields)]
     problems += found
     return None if found else _sized(name, kind, fields)
 
@@ -137,7 +192,7 @@ def _field_problems(kind: str, fields: Tree) -> Iterator[str]:
     required, optional = FIELDS[kind]
     yield from (f"it has no field '{field}'" for field in required if field not in fields)
     for field in sorted(fields.keys() - {"type", "metadata", *required, *optional}):
-        yield f"unknown field '{field}'; allowed are {', '.join(required + optional)}"
+        yield f"unknown field '{shown(field)}'; allowed are {', '.join(required + optional)}"
     arrays = {}
     for field in (field for field in (*required, *optional) if field in fields):
         value = fields[field]
@@ -191,7 +246,7 @@ def _sized(name: str, kind: str, fields: Tree) -> Node:
     if "shape" in fields:
         shape = fields["shape"].tolist()
         if len(shape) > 1:
-            notes.append(f"The shape {shape} of '{name}' is read as {shape[-1]} neurons.")
+            notes.append(f"The shape {shape} of '{shown(name)}' is read as {shape[-1]} neurons.")
         return Node(name, kind, {}, shape[-1], shape[-1], tuple(notes))
     required, optional = FIELDS[kind]
     values = {
@@ -203,7 +258,7 @@ def _sized(name: str, kind: str, fields: Tree) -> Node:
     n_neurons = values["v_threshold"].size
     for field, default in (("v_reset", 0.0), ("w_in", 1.0)):
         if field in optional and field not in values:
-            notes.append(f"'{name}' has no {field}: {default:g} is assumed.")
+            notes.append(f"'{shown(name)}' has no {field}: {default:g} is assumed.")
             values[field] = np.full(n_neurons, default)
     if "w_in" in values:
         values["w_in"] = np.broadcast_to(values["w_in"], (n_neurons,))
@@ -214,6 +269,8 @@ def _edges(edges: Any, problems: list[str]) -> list[tuple[str, str]]:
     if edges is None:
         problems.append("it has no edges: /node/edges is missing")
         return []
+    if isinstance(edges, np.ndarray) and not edges.size:  # of any type: it holds none
+        return []
     if (
         not isinstance(edges, np.ndarray)
         or edges.dtype != object
@@ -222,7 +279,15 @@ def _edges(edges: Any, problems: list[str]) -> list[tuple[str, str]]:
     ):
         problems.append("/node/edges must be a table of two columns of node names")
         return []
-    return [(str(source), str(target)) for source, target in edges]
+    return [(_path(str(source)), _path(str(target))) for source, target in edges]
+
+
+def _path(name: str) -> str:
+    """Return a node's name as HDF5 has it: an empty part, and '.', lead nowhere."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") and parts[:2] != ["node", "nodes"]:
+        return f"/{'/'.join(parts)}"
+    return "/".join(parts[2:] if name.startswith("/") else parts)
 
 
 def _graph_problems(
@@ -230,11 +295,12 @@ def _graph_problems(
 ) -> Iterator[str]:
     """Yield edges that are listed twice or lead nowhere, and missing inputs and outputs."""
     for (source, target), count in Counter(edges).items():
+        where = f"edge '{shown(source)}' -> '{shown(target)}'"
         if count > 1:
-            yield f"edge '{source}' -> '{target}' is listed {count} times; once is allowed"
+            yield f"{where} is listed {count} times; once is allowed"
         for end in dict.fromkeys((source, target)):
             if end not in nodes:
-                yield f"edge '{source}' -> '{target}': there is no node '{end}'"
+                yield f"{where}: there is no node '{shown(end)}'"
     if None in nodes.values():
         return
     kinds = [node.kind for node in nodes.values() if node is not None]
@@ -247,26 +313,27 @@ def _edge_problems(nodes: Mapping[str, Node], edges: list[tuple[str, str]]) -> I
     """Yield edges that do not fit the two nodes they join, and nodes that are joined to nothing."""
     for source, target in edges:
         tail, head = nodes[source], nodes[target]
-        where = f"edge '{source}' -> '{target}'"
+        before, behind = f"'{shown(source)}'", f"'{shown(target)}'"
+        where = f"edge {before} -> {behind}"
         if tail.kind == "Output":
-            yield f"{where}: nothing may follow the Output '{source}'"
+            yield f"{where}: nothing may follow the Output {before}"
         elif head.kind == "Input":
-            yield f"{where}: nothing may lead to the Input '{target}'"
+            yield f"{where}: nothing may lead to the Input {behind}"
         elif tail.kind in WEIGHTS and head.kind in WEIGHTS:
             yield (
-                f"{where}: '{source}' ({tail.kind}) and '{target}' ({head.kind}) "
+                f"{where}: {before} ({tail.kind}) and {behind} ({head.kind}) "
                 "have no neurons between them; merge them into one"
             )
         elif tail.kind in WEIGHTS and head.kind == "Output":
-            yield f"{where}: '{source}' is {tail.kind}; only neurons may lead to an Output"
+            yield f"{where}: {before} is {tail.kind}; only neurons may lead to an Output"
         elif tail.n_outputs != head.n_inputs:
             yield (
-                f"{where}: '{source}' has {tail.n_outputs} outputs, "
-                f"but '{target}' has {head.n_inputs} inputs"
+                f"{where}: {before} has {tail.n_outputs} outputs, "
+                f"but {behind} has {head.n_inputs} inputs"
             )
     tails, heads = {source for source, _ in edges}, {target for _, target in edges}
     for node in nodes.values():
         if node.kind != "Input" and node.name not in heads:
-            yield f"node '{node.name}' ({node.kind}): no edge leads to it"
+            yield f"{node.where}: no edge leads to it"
         if (node.kind == "Input" or node.kind in WEIGHTS) and node.name not in tails:
-            yield f"node '{node.name}' ({node.kind}): no edge leaves it"
+            yield f"{node.where}: no edge leaves it"

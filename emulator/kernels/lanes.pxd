@@ -60,26 +60,40 @@ cdef extern from *:
         uint32_t whole = (uint32_t)WHOLE(n);  /* vectors of 32-bit counters */
         for (uint32_t i = 0; i < whole; i++) x[i] = (int32_t)keyed_hash(first + i, k0, k1);
     }
+    /* A product of zero adds and clips nothing: `loose` where the accumulator may not hold what it began with. */
     #define SUM(product) \\
-        for (int64_t i = 0; i < WHOLE(n); i++) { \\
-            int32_t y = (int32_t)((uint32_t)((product) >> down) << up); \\
-            CLIP(y, low, high); \\
-            y += a[i]; \\
-            CLIP(y, low, high); \\
-            a[i] = y; \\
+        if (loose) { \\
+            for (int64_t i = 0; i < WHOLE(n); i++) { \\
+                int32_t p = (int32_t)((uint32_t)((product) >> down) << up), y = p; \\
+                CLIP(y, low, high); \\
+                y += a[i]; \\
+                CLIP(y, low, high); \\
+                a[i] = p ? y : a[i]; \\
+            } \\
+        } else { \\
+            for (int64_t i = 0; i < WHOLE(n); i++) { \\
+                int32_t y = (int32_t)((uint32_t)((product) >> down) << up); \\
+                CLIP(y, low, high); \\
+                y += a[i]; \\
+                CLIP(y, low, high); \\
+                a[i] = y; \\
+            } \\
         }
-    KERNEL void mac0(lanes_t a, int64_t n, int32_t m, int32_t down, int32_t up, int32_t low, int32_t high) {
+    KERNEL void mac0(lanes_t a, int64_t n, int32_t m, int32_t down, int32_t up, int32_t low, int32_t high,
+                     int32_t loose) {
         SUM(m)
     }
-    KERNEL void mac1(lanes_t a, of_t f, int64_t n, int32_t m, int32_t down, int32_t up, int32_t low, int32_t high) {
+    KERNEL void mac1(lanes_t a, of_t f, int64_t n, int32_t m, int32_t down, int32_t up, int32_t low, int32_t high,
+                     int32_t loose) {
         SUM(f[i] * m)
     }
     KERNEL void mac2(lanes_t a, of_t f, of_t g, int64_t n, int32_t m, int32_t down, int32_t up, int32_t low,
-                     int32_t high) {
+                     int32_t high, int32_t loose) {
         SUM(f[i] * g[i] * m)
     }
-    KERNEL void mac(lanes_t a, in_t p, int64_t n, int32_t down, int32_t up, int32_t low, int32_t high) {
-        SUM(p[i])
+    KERNEL void mac(lanes_t a, in_t product, int64_t n, int32_t down, int32_t up, int32_t low, int32_t high,
+                    int32_t loose) {
+        SUM(product[i])
     }
     KERNEL void start(lanes_t p, of_t f, int64_t n, int32_t m) {
         for (int64_t i = 0; i < WHOLE(n); i++) p[i] = f[i] * m;
@@ -87,21 +101,20 @@ cdef extern from *:
     KERNEL void multiply(lanes_t p, of_t f, int64_t n) {
         for (int64_t i = 0; i < WHOLE(n); i++) p[i] *= f[i];
     }
-    /* a / 128, rounded with 7 of the random bits, or up from `least` of 128 on, and clipped */
-    /* a / 128, and one more where the fraction is `least` or more, or more than 7 random bits. */
-    #define ROUNDED(put) \\
+    /* a / 128, and one more where the fraction is `least` or more, or more than 7 random bits; clipped. With `loose`,
+       what stood there `before` stays where nothing was added to it. */
+    #define EACH_ROUNDED(more, before, put) \\
+        for (int64_t i = 0; i < n; i++) { \\
+            int32_t old = (before), y = (a[i] + (more)) >> 7; \\
+            CLIP(y, low, high); \\
+            y = loose && a[i] == old * 128 ? old : y; \\
+            put; \\
+        }
+    #define ROUNDED(before, put) \\
         if (random) { \\
-            for (int64_t i = 0; i < n; i++) { \\
-                int32_t y = (a[i] + 127 - ((int32_t)((uint32_t)random[i] >> shift) & 127)) >> 7; \\
-                CLIP(y, low, high); \\
-                put; \\
-            } \\
+            EACH_ROUNDED(127 - ((int32_t)((uint32_t)random[i] >> shift) & 127), before, put) \\
         } else { \\
-            for (int64_t i = 0; i < n; i++) { \\
-                int32_t y = (a[i] + 128 - least) >> 7; \\
-                CLIP(y, low, high); \\
-                put; \\
-            } \\
+            EACH_ROUNDED(128 - least, before, put) \\
         }
     /* All in one pass, for the most common rules: weights plus one or two products of one factor each. */
     typedef struct { int32_t m, down, up; } scale_t;
@@ -134,16 +147,16 @@ cdef extern from *:
         LEARN(ADD(f[i], s) ADD(g[i], t))
     }
     KERNEL void put_weights(lanes_t word, in_t a, in_t random, int64_t n, int32_t shift, int32_t least, int32_t low,
-                            int32_t high) {
-        ROUNDED(word[i] = (int32_t)(((uint32_t)word[i] & 0x007FFFFFu) | (uint32_t)y << 23))
+                            int32_t high, int32_t loose) {
+        ROUNDED(word[i] >> 23, word[i] = (int32_t)(((uint32_t)word[i] & 0x007FFFFFu) | (uint32_t)y << 23))
     }
     KERNEL void put_delays(lanes_t word, in_t a, in_t random, int64_t n, int32_t shift, int32_t least, int32_t low,
-                           int32_t high) {
-        ROUNDED(word[i] = (int32_t)(((uint32_t)word[i] & ~0x7F0000u) | (uint32_t)y << 16))
+                           int32_t high, int32_t loose) {
+        ROUNDED(word[i] >> 16 & 63, word[i] = (int32_t)(((uint32_t)word[i] & ~0x7F0000u) | (uint32_t)y << 16))
     }
     KERNEL void put_tags(factor_t tag, in_t a, in_t random, int64_t n, int32_t shift, int32_t least, int32_t low,
-                         int32_t high) {
-        ROUNDED(tag[i] = (int16_t)y)
+                         int32_t high, int32_t loose) {
+        ROUNDED(tag[i], tag[i] = (int16_t)y)
     }
     """
     void PREFETCH(const void *address) nogil
@@ -158,15 +171,21 @@ cdef extern from *:
     void load_tags(int32_t *a, const int16_t *tag, int64_t n) nogil
     void hash_lanes(int32_t *x, const int32_t *id, int64_t n, uint32_t k0, uint32_t k1) nogil
     void hash_run(int32_t *x, int64_t n, uint32_t first, uint32_t k0, uint32_t k1) nogil
-    void mac0(int32_t *a, int64_t n, int32_t m, int32_t down, int32_t up, int32_t low, int32_t high) nogil
+    void mac0(
+        int32_t *a, int64_t n, int32_t m, int32_t down, int32_t up, int32_t low, int32_t high, int32_t loose
+    ) nogil
     void mac1(
-        int32_t *a, const int16_t *f, int64_t n, int32_t m, int32_t down, int32_t up, int32_t low, int32_t high
+        int32_t *a, const int16_t *f, int64_t n, int32_t m, int32_t down, int32_t up, int32_t low, int32_t high,
+        int32_t loose,
     ) nogil
     void mac2(
         int32_t *a, const int16_t *f, const int16_t *g, int64_t n, int32_t m, int32_t down, int32_t up, int32_t low,
-        int32_t high,
+        int32_t high, int32_t loose,
     ) nogil
-    void mac(int32_t *a, const int32_t *p, int64_t n, int32_t down, int32_t up, int32_t low, int32_t high) nogil
+    void mac(
+        int32_t *a, const int32_t *product, int64_t n, int32_t down, int32_t up, int32_t low, int32_t high,
+        int32_t loose,
+    ) nogil
     void start(int32_t *p, const int16_t *f, int64_t n, int32_t m) nogil
     void multiply(int32_t *p, const int16_t *f, int64_t n) nogil
     ctypedef struct scale_t:
@@ -188,13 +207,13 @@ cdef extern from *:
     ) nogil
     void put_weights(
         int32_t *word, const int32_t *a, const int32_t *random, int64_t n, int32_t shift, int32_t least, int32_t low,
-        int32_t high,
+        int32_t high, int32_t loose,
     ) nogil
     void put_delays(
         int32_t *word, const int32_t *a, const int32_t *random, int64_t n, int32_t shift, int32_t least, int32_t low,
-        int32_t high,
+        int32_t high, int32_t loose,
     ) nogil
     void put_tags(
         int16_t *tag, const int32_t *a, const int32_t *random, int64_t n, int32_t shift, int32_t least, int32_t low,
-        int32_t high,
+        int32_t high, int32_t loose,
     ) nogil

@@ -10,9 +10,9 @@ within a cycle, and their order does not matter.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from emulator.kernels.routes cimport LOCAL, N_PORTS, Routes, crosses
+
 cdef enum:
-    LOCAL = 4                      # the port of the terminal
-    N_PORTS = 5
     NONE = 255
     SWITCH_TO_TERMINAL = 3         # cycles from winning the switch to the terminal: traversal, channel of 1, reading
     # A flit: packet (32 bits), the way left (dx + 128, dy + 128) and head, or the branch of a tree (24 bits), tail,
@@ -24,6 +24,8 @@ cdef enum:
     TAIL_SHIFT = 56
     PORT_SHIFT = 57
     REST_SHIFT = 60
+    CROSSING_SHIFT = 8             # of the ports of a branch
+    ALL_PORTS = (1 << N_PORTS) - 1
 
 # 16 bits where 8 would do: a store through uint8_t may alias everything, and every field would be read again.
 cdef struct InVC:
@@ -51,6 +53,7 @@ cdef struct Router:
     uint64_t ready                 # output VCs whose owner has a flit at the front
     uint64_t wanted                # all output VCs of ports that input VCs wait for
     uint64_t waiting[N_PORTS]      # input VCs that wait for an output VC of each port
+    uint64_t lower                 # on rings: which of them wait for one of the lower half
     uint16_t out_turn[N_PORTS]     # switch: round robin of each output over inputs
     uint16_t in_turn[N_PORTS]      # switch: round robin of each input over outputs
     uint16_t vc_turn[N_PORTS]      # switch: round robin of each input over its VCs
@@ -81,7 +84,9 @@ cdef struct Late:                  # an event beyond the wheel
     uint32_t credit
 
 cdef struct Branch:                # a node of a multicast tree
-    uint32_t ports                 # mask of the ports that copies leave by; 0 at a terminal
+    # Mask of the ports that copies leave by, 0 at a terminal; from CROSSING_SHIFT on, of those through which they have
+    # still to cross the edge of a ring.
+    uint32_t ports
     uint32_t first                 # branch of the copy to the lowest port, others follow; at a terminal: the delivery
 
 # Says when the terminal takes a flit that is there in `cycle`; never earlier than that.
@@ -91,8 +96,7 @@ ctypedef int64_t (*take_t)(
 
 cdef struct Mesh:
     # settings
-    int32_t width
-    int32_t height
+    Routes routes
     int32_t n_tiles
     int32_t n_vcs
     int32_t n_in                   # 5 * n_vcs
@@ -105,8 +109,10 @@ cdef struct Mesh:
     int32_t wait_for_tail_credit
     int32_t credit_delay
     int32_t latency[N_PORTS]       # of the link of each port
-    int32_t step[N_PORTS]          # from a tile to its neighbour
+    int32_t step[N_PORTS]          # from a tile to its neighbour, where there are no rings
+    uint8_t port_by_signs[16]      # of the way that is left; `Routes.first_port`
     uint64_t vc_mask
+    uint64_t lower_mask            # the VCs of packets that have still to cross the edge of a ring
     uint8_t port_of[40]
     uint8_t vc_of[40]
     uint64_t way[N_PORTS]          # what a flit's word gains when it leaves by each port
@@ -156,8 +162,8 @@ cdef extern from *:
     #define LOWEST(mask) ((uint32_t)__builtin_ctzll(mask))
     #define ALWAYS_INLINE_void __attribute__((always_inline)) void
     #define ALWAYS_INLINE_int __attribute__((always_inline)) int
-    /* By (x right, x left, y up, y down): the first that is set decides. */
-    static const uint8_t PORT_BY_SIGNS[16] = {4, 0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0};
+    #define NEVER_INLINE_void __attribute__((noinline)) void
+    #define NEVER_INLINE_int __attribute__((noinline)) int
     #define COUNT(mask) ((uint32_t)__builtin_popcount(mask))
     /* Round robin: the first set bit at or after `turn`, or the first of all. */
     static inline uint32_t next_in_turn(uint64_t mask, uint32_t turn) {
@@ -167,7 +173,8 @@ cdef extern from *:
     """
     ctypedef void ALWAYS_INLINE_void
     ctypedef int ALWAYS_INLINE_int
-    const uint8_t PORT_BY_SIGNS[16]
+    ctypedef void NEVER_INLINE_void
+    ctypedef int NEVER_INLINE_int
     uint32_t LOWEST(uint64_t mask) nogil
     uint32_t COUNT(uint32_t mask) nogil
     uint32_t next_in_turn(uint64_t mask, uint32_t turn) nogil
@@ -194,10 +201,35 @@ cdef inline void post_credit(Mesh *m, int64_t cycle, uint32_t router, uint32_t o
     m.n_posted += 1
 
 
-cdef inline uint32_t way_port(uint64_t flit) noexcept nogil:
-    """Return the port by which a unicast flit leaves a router: first x, then y, then the terminal."""
+cdef inline int32_t dx_of(uint64_t flit) noexcept nogil:
+    """Return the signed links along x that a unicast flit has still to go."""
+    return <int32_t> ((flit >> DX_SHIFT) & 255) - 128
+
+
+cdef inline int32_t dy_of(uint64_t flit) noexcept nogil:
+    return <int32_t> ((flit >> DY_SHIFT) & 255) - 128
+
+
+cdef inline uint32_t way_port(const Mesh *m, uint64_t flit) noexcept nogil:
+    """Return the port by which a unicast flit leaves a router."""
     cdef uint32_t dx = (flit >> DX_SHIFT) & 255, dy = (flit >> DY_SHIFT) & 255
-    return PORT_BY_SIGNS[(dx > 128) | (dx < 128) << 1 | (dy > 128) << 2 | (dy < 128) << 3]
+    return m.port_by_signs[(dx > 128) | (dx < 128) << 1 | (dy > 128) << 2 | (dy < 128) << 3]
+
+
+cdef inline uint32_t next_tile(const Mesh *m, uint32_t router, uint32_t port, bint wraps) noexcept nogil:
+    """Return the tile behind a port."""
+    if wraps:
+        return m.routes.neighbour[router * (N_PORTS - 1) + port]
+    return router + m.step[port]
+
+
+cdef inline bint will_cross(const Mesh *m, uint32_t router, uint64_t flit, uint32_t port) noexcept nogil:
+    """Return whether a flit that leaves by a port has still to cross the edge of the ring that this port is on."""
+    if m.branches != NULL:
+        return m.branches[(flit >> BRANCH_SHIFT) & 0xFFFFFF].ports >> CROSSING_SHIFT + port & 1
+    if port < 2:
+        return crosses(m.routes.column[router], dx_of(flit), m.routes.width)
+    return crosses(m.routes.row[router], dy_of(flit), m.routes.height)
 
 
 cdef inline uint64_t with_ports(uint64_t flit, uint32_t ports) noexcept nogil:
@@ -224,7 +256,7 @@ cdef inline uint64_t onward(const Mesh *m, uint64_t flit, uint32_t port) noexcep
     cdef uint32_t branch
     if m.branches == NULL:
         flit = (flit & keep) + m.way[port]
-        return flit | <uint64_t> way_port(flit) << PORT_SHIFT
+        return flit | <uint64_t> way_port(m, flit) << PORT_SHIFT
     branch = next_branch(m, flit, port)
     flit = flit & ~(<uint64_t> 0xFFFFFF << BRANCH_SHIFT) | <uint64_t> branch << BRANCH_SHIFT
-    return with_ports(flit, m.branches[branch].ports)
+    return with_ports(flit, m.branches[branch].ports & ALL_PORTS)

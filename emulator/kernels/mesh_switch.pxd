@@ -2,16 +2,21 @@
 
 Oracle: tests/oracle/router.py. Everything is evaluated before anything changes, as in a router whose stages work side
 by side: an output VC that is freed, or a packet that comes to the front, counts from the next cycle.
+
+`wraps` says whether rows and columns are rings. It is a number where these functions are used, and what only rings need
+is apart, so that meshes without them have none of its branches.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from emulator.kernels.mesh_state cimport (
-    ALWAYS_INLINE_int, ALWAYS_INLINE_void,
-    LOCAL, LOWEST, N_PORTS, NONE, PORT_SHIFT, REST_SHIFT, SWITCH_TO_TERMINAL, TAIL_SHIFT,
+    ALWAYS_INLINE_int, ALWAYS_INLINE_void, NEVER_INLINE_int, NEVER_INLINE_void,
+    LOWEST, NONE, PORT_SHIFT, REST_SHIFT, SWITCH_TO_TERMINAL, TAIL_SHIFT,
     InVC, Late, Mesh, OutVC, Router, Slot,
-    after, bit, next_branch, next_in_turn, onward, post_credit, routing_cycles, slot_at, with_ports,
+    after, bit, next_branch, next_in_turn, next_tile, onward, post_credit, routing_cycles, slot_at, will_cross,
+    with_ports,
 )
+from emulator.kernels.routes cimport LOCAL, N_PORTS
 
 cdef struct Changes:               # what counts from the next cycle
     uint64_t freed                 # output VCs
@@ -23,20 +28,55 @@ cdef inline void mark(Mesh *m, uint32_t router) noexcept nogil:
     m.some_active |= bit(router >> 6)
 
 
-cdef inline ALWAYS_INLINE_void want(const Mesh *m, Router *R, uint32_t port, uint32_t i) noexcept nogil:
+cdef inline NEVER_INLINE_void want_half(
+    const Mesh *m, Router *R, uint32_t router, uint32_t port, uint32_t i
+) noexcept nogil:
+    """Let input VC i wait for an output VC of a port on a ring: of one half of them."""
+    cdef uint64_t mask = m.lower_mask
+    if will_cross(m, router, m.flits[(router * m.n_in + i) * m.ring + R.vcs[i].ins.head], port):
+        R.lower |= bit(i)
+    else:
+        mask ^= m.vc_mask
+        R.lower &= ~bit(i)
+    R.wanted |= mask << port * m.n_vcs
+
+
+cdef inline ALWAYS_INLINE_void want(
+    const Mesh *m, Router *R, uint32_t router, uint32_t port, uint32_t i, bint wraps
+) noexcept nogil:
     """Let input VC i wait for an output VC of a port."""
     R.waiting[port] |= bit(i)
-    R.wanted |= m.vc_mask << port * m.n_vcs
+    if wraps and port != LOCAL:
+        want_half(m, R, router, port, i)
+    else:
+        R.wanted |= m.vc_mask << port * m.n_vcs
 
 
-cdef inline ALWAYS_INLINE_void begin(Mesh *m, Router *R, uint32_t router, uint32_t i, int64_t cycle) noexcept nogil:
+cdef inline ALWAYS_INLINE_void want_no_more(
+    const Mesh *m, Router *R, uint32_t port, uint32_t i, bint wraps
+) noexcept nogil:
+    """Let input VC i, which has an output VC now, wait no longer."""
+    cdef uint64_t left = R.waiting[port] & ~bit(i)
+    R.waiting[port] = left
+    if left == 0:
+        R.wanted &= ~(m.vc_mask << port * m.n_vcs)
+    elif wraps and port != LOCAL:
+        if left & R.lower == 0:
+            R.wanted &= ~(m.lower_mask << port * m.n_vcs)
+        if left & ~R.lower == 0:
+            R.wanted &= ~((m.vc_mask ^ m.lower_mask) << port * m.n_vcs)
+
+
+cdef inline ALWAYS_INLINE_void begin(
+    Mesh *m, Router *R, uint32_t router, uint32_t i, int64_t cycle, bint wraps
+) noexcept nogil:
     """Start the packet at the front of input VC i in `cycle`, after its route where that takes a cycle."""
     cdef uint64_t flit = m.flits[(router * m.n_in + i) * m.ring + R.vcs[i].ins.head]
     cdef uint32_t port = (flit >> PORT_SHIFT) & 7
     cdef Slot *slot
     R.vcs[i].ins.busy = 1
     if m.routing_delay == 0:
-        want(m, R, port, i)
+        want(m, R, router, port, i, wraps)
         return
     slot = slot_at(m, cycle + 1)
     slot.routed[slot.n_routed] = router << 9 | port << 6 | i
@@ -82,7 +122,7 @@ cdef inline void post_late(Mesh *m, int64_t cycle, uint32_t credit) noexcept nog
 
 cdef inline ALWAYS_INLINE_void move(
     Mesh *m, Router *R, uint32_t n_vcs, uint32_t router, uint32_t i, uint32_t in_port, uint32_t in_vc,
-    uint32_t out, uint32_t out_port, uint32_t out_vc, Changes *changes,
+    uint32_t out, uint32_t out_port, uint32_t out_vc, Changes *changes, bint wraps,
 ) noexcept nogil:
     """Send the flit at the front of input VC i, which won the switch, through output VC out."""
     cdef InVC *vc = &R.vcs[i].ins
@@ -103,7 +143,7 @@ cdef inline ALWAYS_INLINE_void move(
     if out_port == LOCAL:
         hand_over(m, router, out, flit)
     else:
-        next_router = router + m.step[out_port]
+        next_router = next_tile(m, router, out_port, wraps)
         next_in = (out_port ^ 1) * n_vcs + out_vc
         there = &m.routers[next_router].vcs[next_in].ins
         m.flits[(next_router * N_PORTS * n_vcs + next_in) * m.ring + there.tail] = flit = onward(m, flit, out_port)
@@ -127,7 +167,7 @@ cdef inline ALWAYS_INLINE_void move(
         else:
             post_credit(
                 m, m.now + 1 + m.latency[in_port] + m.credit_delay,
-                router + m.step[in_port], (in_port ^ 1) * n_vcs + in_vc,
+                next_tile(m, router, in_port, wraps), (in_port ^ 1) * n_vcs + in_vc,
             )
     if tail:
         R.ready &= ~bit(out)
@@ -144,23 +184,25 @@ cdef inline ALWAYS_INLINE_void move(
         R.ready &= ~bit(out)
 
 
-cdef inline ALWAYS_INLINE_void own(Mesh *m, Router *R, uint32_t i, uint32_t out, uint32_t out_port) noexcept nogil:
+cdef inline ALWAYS_INLINE_void own(
+    Mesh *m, Router *R, uint32_t i, uint32_t out, uint32_t out_port, bint wraps
+) noexcept nogil:
     """Give output VC out to input VC i, whose head is at the front."""
     R.vcs[out].out.owner = i
     R.vcs[i].ins.out = out
     R.free &= ~bit(out)
     R.ready |= bit(out)
-    R.waiting[out_port] &= ~bit(i)
-    if R.waiting[out_port] == 0:
-        R.wanted &= ~(m.vc_mask << out_port * m.n_vcs)
+    want_no_more(m, R, out_port, i, wraps)
 
 
-cdef inline bint finish(Mesh *m, Router *R, uint32_t router, Changes *changes) noexcept nogil:
+cdef inline ALWAYS_INLINE_int finish(
+    Mesh *m, Router *R, uint32_t router, Changes *changes, bint wraps
+) noexcept nogil:
     """Apply what counts from the next cycle; return whether the router has something to do in it."""
     cdef uint64_t begun = changes.begun
     R.free |= changes.freed
     while begun:
-        begin(m, R, router, LOWEST(begun), m.now + 1)
+        begin(m, R, router, LOWEST(begun), m.now + 1, wraps)
         begun &= begun - 1
     return (R.ready & R.roomy | R.wanted & R.free) != 0
 
@@ -182,18 +224,18 @@ cdef inline ALWAYS_INLINE_int step_single(Mesh *m, uint32_t router) noexcept nog
         if owned & bit(port):
             i = R.vcs[port].out.owner
             R.out_turn[port] = after(i, N_PORTS)
-            move(m, R, 1, router, i, i, 0, port, port, 0, &changes)
+            move(m, R, 1, router, i, i, 0, port, port, 0, &changes, False)
             continue
         waiting = R.waiting[port]
         i = next_in_turn(waiting, R.vcs[port].out.turn)
         R.vcs[port].out.turn = after(i, N_PORTS)
-        own(m, R, i, port, port)
+        own(m, R, i, port, port, False)
         if m.speculative and R.roomy & bit(port):
             winner = next_in_turn(waiting, R.out_turn[port])
             R.out_turn[port] = after(winner, N_PORTS)
             if winner == i:
-                move(m, R, 1, router, i, i, 0, port, port, 0, &changes)
-    return finish(m, R, router, &changes)
+                move(m, R, 1, router, i, i, 0, port, port, 0, &changes, False)
+    return finish(m, R, router, &changes, False)
 
 
 cdef inline uint64_t allocate_islip(
@@ -370,7 +412,9 @@ cdef inline void win(Router *R, uint32_t n_vcs, uint32_t p, uint32_t port, uint3
     R.vc_turn[p] = after(vc, n_vcs)
 
 
-cdef inline bint step_alone(Mesh *m, Router *R, uint32_t router, uint64_t owned, uint64_t open) noexcept nogil:
+cdef inline ALWAYS_INLINE_int step_alone(
+    Mesh *m, Router *R, uint32_t router, uint64_t owned, uint64_t open, bint wraps
+) noexcept nogil:
     """One cycle of a router with one candidate: the owner of one output VC, or one input VC that waits for one."""
     cdef uint32_t out = LOWEST(owned if owned else open), port = m.port_of[out], i, p
     cdef Changes changes
@@ -383,19 +427,30 @@ cdef inline bint step_alone(Mesh *m, Router *R, uint32_t router, uint64_t owned,
         out = next_in_turn(open, R.vcs[i].ins.turn)
         R.vcs[out].out.turn = after(i, m.n_in)
         R.vcs[i].ins.turn = after(out, m.n_in)
-        own(m, R, i, out, port)
+        own(m, R, i, out, port, wraps)
     p = m.port_of[i]
     if owned or m.speculative and open & R.roomy:
         win(R, m.n_vcs, p, port, i - p * m.n_vcs)
         if R.roomy & bit(out):
-            move(m, R, m.n_vcs, router, i, p, i - p * m.n_vcs, out, port, out - port * m.n_vcs, &changes)
-    return finish(m, R, router, &changes)
+            move(m, R, m.n_vcs, router, i, p, i - p * m.n_vcs, out, port, out - port * m.n_vcs, &changes, wraps)
+    return finish(m, R, router, &changes, wraps)
 
 
-cdef inline bint step_general(Mesh *m, uint32_t router) noexcept nogil:
+cdef inline uint64_t allocate(
+    Mesh *m, Router *R, Requests *requests, uint32_t port, uint64_t waiting, uint64_t free, uint8_t *granted
+) noexcept nogil:
+    """Match input VCs that wait for a port with free output VCs of it; note what they hope for. Return the inputs."""
+    if m.speculative and free & R.roomy:
+        hope(m, requests, waiting, port)
+    if m.input_first:
+        return allocate_input_first(m, R, waiting, free, granted)
+    return allocate_islip(m, R, port, waiting, free, granted)
+
+
+cdef inline ALWAYS_INLINE_int step_general(Mesh *m, uint32_t router, bint wraps) noexcept nogil:
     """One cycle of a router with several VCs."""
     cdef Router *R = &m.routers[router]
-    cdef uint64_t left = R.ready & R.roomy, open = R.wanted & R.free, free, allocated = 0
+    cdef uint64_t left = R.ready & R.roomy, open = R.wanted & R.free, free, lower, allocated = 0
     cdef uint32_t port, p, i, out, vc
     cdef uint8_t granted[40]
     cdef uint8_t output[N_PORTS]
@@ -403,11 +458,11 @@ cdef inline bint step_general(Mesh *m, uint32_t router) noexcept nogil:
     cdef Changes changes
     if open == 0:
         if left & (left - 1) == 0 and left:
-            return step_alone(m, R, router, left, 0)
+            return step_alone(m, R, router, left, 0, wraps)
     elif left == 0:
         port = m.port_of[LOWEST(open)]
         if open & ~(m.vc_mask << port * m.n_vcs) == 0 and R.waiting[port] & (R.waiting[port] - 1) == 0:
-            return step_alone(m, R, router, 0, open)
+            return step_alone(m, R, router, 0, open, wraps)
     changes.freed = 0
     changes.begun = 0
     for p in range(N_PORTS):
@@ -422,12 +477,12 @@ cdef inline bint step_general(Mesh *m, uint32_t router) noexcept nogil:
         port = m.port_of[LOWEST(open)]
         free = open & (m.vc_mask << port * m.n_vcs)
         open &= ~free
-        if m.speculative and free & R.roomy:
-            hope(m, &requests, R.waiting[port], port)
-        if m.input_first:
-            allocated |= allocate_input_first(m, R, R.waiting[port], free, granted)
+        if wraps and port != LOCAL:  # two classes that do not know each other
+            lower = free & m.lower_mask << port * m.n_vcs
+            allocated |= allocate(m, R, &requests, port, R.waiting[port] & R.lower, lower, granted)
+            allocated |= allocate(m, R, &requests, port, R.waiting[port] & ~R.lower, free ^ lower, granted)
         else:
-            allocated |= allocate_islip(m, R, port, R.waiting[port], free, granted)
+            allocated |= allocate(m, R, &requests, port, R.waiting[port], free, granted)
     if m.input_first:
         switch_input_first(m, R, &requests, output)
     else:
@@ -436,7 +491,7 @@ cdef inline bint step_general(Mesh *m, uint32_t router) noexcept nogil:
     while left:
         i = LOWEST(left)
         left &= left - 1
-        own(m, R, i, granted[i], m.port_of[granted[i]])
+        own(m, R, i, granted[i], m.port_of[granted[i]], wraps)
     for p in range(N_PORTS):
         port = output[p]
         if port == NONE:
@@ -448,5 +503,10 @@ cdef inline bint step_general(Mesh *m, uint32_t router) noexcept nogil:
             if not (allocated & bit(i) and R.roomy & bit(granted[i])):
                 continue           # the switch was won, an output VC with a credit was not
         out = R.vcs[i].ins.out
-        move(m, R, m.n_vcs, router, i, p, vc, out, port, out - port * m.n_vcs, &changes)
-    return finish(m, R, router, &changes)
+        move(m, R, m.n_vcs, router, i, p, vc, out, port, out - port * m.n_vcs, &changes, wraps)
+    return finish(m, R, router, &changes, wraps)
+
+
+cdef inline NEVER_INLINE_int step_ring(Mesh *m, uint32_t router) noexcept nogil:
+    """One cycle of a router whose rows and columns are rings."""
+    return step_general(m, router, True)

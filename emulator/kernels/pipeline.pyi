@@ -13,6 +13,7 @@ class Timer:
     def __init__(
         self,
         mesh_settings: NDArray[np.int64],
+        routes: NDArray[np.int32],
         costs: NDArray[np.int64],
         n_cores: int,
         cores_per_tile: int,

@@ -62,7 +62,7 @@ cdef struct PlasticRule:           # a projection that learns
     int32_t rounds_up              # whether second impulses are rounded up
     int32_t counts_steps           # whether u_k counts steps
     int32_t targets                # bit mask: 1 w, 2 d, 4 t
-    int32_t keeps                  # whether products of zero change nothing: no value is outside its limits
+    int32_t loose                  # bit mask: targets of which some value may be beyond its limits or the accumulator
     int32_t[3] low                 # of w, d, t
     int32_t[3] high
     int32_t accumulator_low

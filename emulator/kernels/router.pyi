@@ -12,6 +12,7 @@ class Replay:
     def __init__(
         self,
         settings: NDArray[np.int64],
+        routes: NDArray[np.int32],
         cycle: NDArray[np.int64],
         source: NDArray[np.int32],
         target: NDArray[np.int32],

@@ -35,3 +35,27 @@ cdef inline void own_segments(Worker *worker, const Segment *segments, int32_t n
     while s < n and segments[s].core < worker.stop_core:
         s += 1
     worker.stop_segment = s
+
+
+ctypedef fused place_t:
+    int32_t
+    int64_t
+
+
+cdef inline int32_t _first_from(const place_t[::1] places, int64_t least) noexcept nogil:
+    """Return the index of the first of ascending places that is not below the least."""
+    cdef Py_ssize_t low = 0, high = places.shape[0], middle
+    while low < high:
+        middle = (low + high) // 2
+        if places[middle] < least:
+            low = middle + 1
+        else:
+            high = middle
+    return <int32_t>low
+
+
+cdef inline void own_places(
+    const place_t[::1] places, int64_t first, int64_t stop, int32_t *first_own, int32_t *stop_own
+) noexcept nogil:
+    """Note which of ascending places a worker owns: those from `first` to before `stop`."""
+    first_own[0], stop_own[0] = _first_from(places, first), _first_from(places, stop)

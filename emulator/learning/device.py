@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import is_number, is_whole, plain, shown
 from emulator.errors import LearningError
 from emulator.streams import DEVICES, philox4x32
 
@@ -86,13 +87,15 @@ class Memristor:
         mistakes = []
         for field in fields(self):
             name, value = field.name, getattr(self, field.name)
-            kind: Any = int if name in whole else int | float
+            is_kind = is_whole if name in whole else is_number
             low, high = whole.get(name) or (0, real[name])
-            if isinstance(value, bool) or not isinstance(value, kind):
+            if not is_kind(value):
                 what = "a whole number" if name in whole else "a number"
-                mistakes.append(f"{name} is {value!r:.60}; it must be {what}")
+                mistakes.append(f"{name} is {shown(value)}; it must be {what}")
             elif not low <= value <= high:
-                mistakes.append(f"{name} is {value}; allowed: {low} to {high}")
+                mistakes.append(f"{name} is {shown(plain(value))}; allowed: {low} to {high}")
+            else:
+                object.__setattr__(self, name, plain(value))
         if not mistakes and self.minimum >= self.maximum:
             mistakes.append(f"minimum is {self.minimum}; it must be below maximum, {self.maximum}")
         if not mistakes and self.stuck_low + self.stuck_high > 1:

@@ -12,6 +12,7 @@ The first of x0, y0 and u_k in a product is its gate: it says when the product a
 import re
 from dataclasses import dataclass
 
+from emulator.arguments import shown
 from emulator.errors import LearningError
 
 TOKEN = re.compile(
@@ -84,7 +85,7 @@ def parse(key: str, text: object) -> tuple[Product, ...]:
     """
     if not isinstance(text, str) or not text.strip():
         raise LearningError(
-            f"{key} is {text!r:.60}; it must be a rule, like '2^-2*x1*y0 - 2^-2*y1*x0'"
+            f"{key} is {shown(text)}; it must be a rule, like '2^-2*x1*y0 - 2^-2*y1*x0'"
         )
     if len(text) > MAX_LENGTH:
         raise LearningError(f"{key} has {len(text)} characters; at most {MAX_LENGTH} are allowed")

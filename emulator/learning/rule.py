@@ -4,8 +4,7 @@ from dataclasses import asdict, dataclass, field
 from math import inf, isnan
 from typing import Any
 
-import numpy as np
-
+from emulator.arguments import is_number, is_whole, plain, shown
 from emulator.errors import LearningError
 from emulator.learning.device import Memristor
 from emulator.learning.grammar import Product, parse
@@ -38,12 +37,12 @@ class Trace:
         mistakes = []
         for name, top in (("impulse", TRACE_MAX), ("tau", inf)):
             value: Any = getattr(self, name)
-            if isinstance(value, np.integer | np.floating):
-                object.__setattr__(self, name, value := value.item())
-            if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value):
-                mistakes.append(f"{name} is {value!r:.60}; it must be a number")
+            if not is_number(value) or isnan(value):
+                mistakes.append(f"{name} is {shown(value)}; it must be a number")
             elif not 0 <= value <= top:
                 mistakes.append(f"{name} is {value}; allowed: 0 to {top}")
+            else:
+                object.__setattr__(self, name, plain(value))
         if mistakes:
             raise LearningError("\n".join(f"trace: {mistake}" for mistake in mistakes))
 
@@ -99,21 +98,17 @@ class Rule:
         if not products and not mistakes:
             mistakes.append("a rule needs dw, dt or dd")
         object.__setattr__(self, "products", products)
-        epoch: Any = self.epoch
-        if isinstance(epoch, np.integer):
-            object.__setattr__(self, "epoch", int(epoch))
         mistakes += self._wrong_traces()
-        if (
-            isinstance(self.epoch, bool)
-            or not isinstance(self.epoch, int)
-            or not 1 <= self.epoch <= MAX_EPOCH
-        ):
+        epoch: Any = self.epoch
+        if is_whole(epoch) and 1 <= epoch <= MAX_EPOCH:
+            object.__setattr__(self, "epoch", int(epoch))
+        else:
             mistakes.append(
-                f"epoch is {self.epoch!r:.60}; it must be a whole number of steps, 1 to {MAX_EPOCH}"
+                f"epoch is {shown(epoch)}; it must be a whole number of steps, 1 to {MAX_EPOCH}"
             )
         device: Any = self.device
         if not isinstance(device, Memristor | None):
-            mistakes.append(f"device is {device!r:.60}; it must be a Memristor")
+            mistakes.append(f"device is {shown(device)}; it must be a Memristor")
         elif device is not None and self.dw is None:
             mistakes.append("device holds weights that never change: a rule with a device needs dw")
         if mistakes:
@@ -132,10 +127,10 @@ class Rule:
                     )
             elif isinstance(value, str) and name in PRE_TRACES:
                 mistakes.append(
-                    f"{name} is {value!r:.60}; only y1, y2 and y3 come from neuron programs"
+                    f"{name} is {shown(value)}; only y1, y2 and y3 come from neuron programs"
                 )
             elif not isinstance(value, Trace | str):
-                mistakes.append(f"{name} is {value!r:.60}; it must be a Trace")
+                mistakes.append(f"{name} is {shown(value)}; it must be a Trace")
         return mistakes
 
     def names(self, target: str) -> set[str]:

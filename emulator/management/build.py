@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from emulator.atomic import atomic_file
 from emulator.chip import Chip
 from emulator.errors import ManagementError
+from emulator.files import regular_file
 from emulator.management.header import management_header
 from emulator.management.memory import MemoryMap
 from emulator.management.regions import (
@@ -113,9 +114,9 @@ def build_management(
     ManagementError
         With the compiler's own words.
     """
-    source, path = Path(source), compiler(cc)
-    if not source.is_file():
-        raise ManagementError(f"{source}: no such file")
+    source, path = regular_file(source, ManagementError), compiler(cc)
+    if source.suffix != ".c":
+        raise ManagementError(f"{source}: the name of a management program in C ends in .c")
     if Path(output).exists() and source.samefile(output):
         raise ManagementError(f"{output}: this is the source itself; choose another name")
     with TemporaryDirectory() as folder:

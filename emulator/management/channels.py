@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import NoArrayError, as_array
 from emulator.errors import ManagementError
 from emulator.network.managed import HOST
 
@@ -67,7 +68,12 @@ class Channel:
         ManagementError
             When it is not of the channel's words.
         """
-        given = np.atleast_1d(np.asarray(values))
+        try:
+            given = np.atleast_1d(as_array(values))
+        except NoArrayError as error:
+            raise ManagementError(
+                f"channel '{self.name}': what was sent has {error}; a message is {self.words} {self.dtype}"
+            ) from None
         limits = np.iinfo(DTYPES[self.dtype])
         if given.dtype.kind not in "iub" or given.shape != (self.words,):
             raise ManagementError(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emulator.account import RECEIVE, SEND, SEND_WORDS
+from emulator.arguments import is_whole, shown
 from emulator.errors import ManagementError
 from emulator.network.managed import HOST, MOST_INSTRUCTIONS, PHASES
 
@@ -74,9 +75,10 @@ class ManagementCore:
             When there is no such region or word.
         """
         self.was_busy = True
+        region = self._management.memory[name]
         if name.endswith(".spikes"):
             self._management.know_spikes()
-        return self._management.memory[name].read(which)
+        return region.read(which)
 
     def write(self, name: str, values: ArrayLike, which: ArrayLike | None = None) -> None:
         """Set words of neuron cores, as `read` returns them.
@@ -116,12 +118,8 @@ class ManagementCore:
     def reward(self, r0: int = 0, r1: int = 0) -> None:
         """Add to the rewards that learning rules read at the end of their epoch."""
         for name, value in (("r0", r0), ("r1", r1)):
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int | np.integer)
-                or not -128 <= value <= 127
-            ):
-                raise ManagementError(f"reward {name} is {value!r:.60}; allowed: -128 to 127")
+            if not is_whole(value) or not -128 <= value <= 127:
+                raise ManagementError(f"reward {name} is {shown(value)}; allowed: -128 to 127")
         self._management.reward(int(r0), int(r1))
 
     def reset(self, *populations: str) -> None:
@@ -172,13 +170,9 @@ class ManagementCore:
 
     def spend(self, instructions: int) -> None:
         """Say that the program took so many instructions of its core."""
-        if (
-            isinstance(instructions, bool)
-            or not isinstance(instructions, int | np.integer)
-            or not 0 <= instructions <= MOST_INSTRUCTIONS
-        ):
+        if not is_whole(instructions) or not 0 <= instructions <= MOST_INSTRUCTIONS:
             raise ManagementError(
-                f"spend({instructions!r:.60}): it must be a number of instructions, 0 to {MOST_INSTRUCTIONS:,}"
+                f"spend({shown(instructions)}): it must be a number of instructions, 0 to {MOST_INSTRUCTIONS:,}"
             )
         self.was_busy = True
         self.instructions += int(instructions)

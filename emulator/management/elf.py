@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from emulator.errors import EmulatorError, ManagementError
+from emulator.files import read_bytes
 from emulator.management.header import SECTION
 
 IMAGE_ADDRESS = 0x0010_0000
@@ -19,9 +20,9 @@ WRITE, EXECUTE = 2, 4
 
 
 def missing(name: str) -> EmulatorError:
-    """Return the error where a package of the extra is not installed."""
+    """Return the error where a package for x86 programs is not installed."""
     return EmulatorError(
-        f"x86 management programs need the package {name}: pip install 'neurochip-emulator[x86]'"
+        f"x86 management programs need the package {name}: pip install unicorn pyelftools"
     )
 
 
@@ -61,13 +62,8 @@ class Image:
     """
 
     def __init__(self, path: str | Path, memory_bytes: int) -> None:
+        self._content = read_bytes(path, ManagementError, MOST_FILE_BYTES)
         self.path = Path(path)
-        try:
-            if self.path.stat().st_size > MOST_FILE_BYTES:
-                self._refuse(f"it has more than {MOST_FILE_BYTES >> 20} MiB")
-            self._content = self.path.read_bytes()
-        except OSError as error:
-            raise ManagementError(f"{path}: cannot be read: {error.strerror or error}") from None
         self._elf = self._guarded(self._open)
         self.segments = self._guarded(lambda: self._segments(memory_bytes))
         self.entry, self._functions = self._guarded(self._symbols)

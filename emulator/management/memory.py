@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import NoArrayError, as_array, is_one_of, quoted, shown
 from emulator.errors import ManagementError
 
 FIRST_ADDRESS = 0x9000_0000
@@ -98,7 +99,7 @@ class Region:
             When the region is read only, or a value is out of range.
         """
         place, core = self._chosen(which, "written")
-        given = np.asarray(values)
+        given = self._array(values)
         if not self.is_writable:
             raise ManagementError(f"{self.name} can only be read")
         if given.dtype.kind not in "iub" or given.shape not in ((), place.shape):
@@ -118,17 +119,24 @@ class Region:
         else:
             self.data[place] = given
 
+    def _array(self, values: Any) -> NDArray[Any]:
+        try:
+            return as_array(values)
+        except NoArrayError as error:
+            raise ManagementError(
+                f"{self.name}: what was given has {error}; it must be whole numbers"
+            ) from None
+
     def _chosen(self, which: Any, done: str) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         if which is None:
             return self.place, self.core
-        index = np.asarray(which)
+        index = self._array(which)
         if not index.size:
             index = index.astype(np.int64)
-        if index.dtype.kind not in "iu" or (
-            index.size and not 0 <= index.min() <= index.max() < len(self)
-        ):
+        is_whole_numbers = index.dtype.kind in "iu" and index.ndim <= 1
+        if not is_whole_numbers or (index.size and not 0 <= index.min() <= index.max() < len(self)):
             raise ManagementError(
-                f"{self.name}: {which!r:.60} cannot be {done}; it has words 0 to {len(self) - 1}"
+                f"{self.name}: {shown(which)} cannot be {done}; it has words 0 to {len(self) - 1}"
             )
         return self.place[index.reshape(-1)], self.core[index.reshape(-1)]
 
@@ -223,7 +231,7 @@ class MemoryMap:
         ManagementError
             When there is none of this name.
         """
-        if name not in self._regions:
+        if not is_one_of(name, self._regions):
             known = ", ".join(self._regions)
-            raise ManagementError(f"there is no '{name}'; there are: {known}")
+            raise ManagementError(f"there is no {quoted(name)}; there are: {known}")
         return self._regions[name]

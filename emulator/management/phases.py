@@ -17,6 +17,7 @@ from emulator.account import (
     Account,
     Managed,
 )
+from emulator.arguments import is_one_of, quoted
 from emulator.chip import Chip
 from emulator.engine import Engine
 from emulator.errors import EmulatorError, ManagementError
@@ -256,9 +257,9 @@ class Management:
 
     def channel(self, name: str, core: ManagementCore, *, sending: bool | None) -> Channel:
         """Return a channel of which a core is the source, the target, or (None) either."""
-        if name not in self.channels:
+        if not is_one_of(name, self.channels):
             known = ", ".join(self.channels) or "none"
-            raise ManagementError(f"there is no channel '{name}'; there are: {known}")
+            raise ManagementError(f"there is no channel {quoted(name)}; there are: {known}")
         queue = self.channels[name]
         ends = {True: (queue.source,), False: (queue.target,), None: (queue.source, queue.target)}[
             sending

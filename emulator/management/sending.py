@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emulator.arguments import NoArrayError, as_array, is_whole, quoted, shown
 from emulator.errors import ManagementError
 from emulator.management.channels import end_text
 from emulator.network.managed import HOST
@@ -54,18 +55,17 @@ class Outbox:
             When the input is not this core's, has no such neuron or payload, the step is past, or a neuron fires
             twice in it.
         """
-        entry = self._populations.get(population)
+        entry = self._populations.get(population) if isinstance(population, str) else None
         if entry is None or not entry["is_input"]:
             known = ", ".join(name for name, p in self._populations.items() if p["is_input"])
-            raise ManagementError(f"there is no input '{population}'; there are: {known or 'none'}")
-        self._require_sender(core, population)
-        if (
-            isinstance(step, bool)
-            or not isinstance(step, int | np.integer)
-            or not earliest <= step <= earliest + FURTHEST
-        ):
             raise ManagementError(
-                f"spikes of '{population}' at step {step!r:.60}: allowed from here: {earliest} to {earliest + FURTHEST}"
+                f"there is no input {quoted(population)}; there are: {known or 'none'}"
+            )
+        self._require_sender(core, population)
+        if not is_whole(step) or not earliest <= step <= earliest + FURTHEST:
+            raise ManagementError(
+                f"spikes of '{population}' at step {shown(step)}: allowed from here: {earliest} to "
+                f"{earliest + FURTHEST}"
             )
         index, values = self._checked(population, entry, neurons, payload)
         first = self.program.input_start[self.program.population_index[population]]
@@ -102,23 +102,23 @@ class Outbox:
     def _checked(
         self, population: str, entry: dict[str, Any], neurons: ArrayLike, payload: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        index = np.atleast_1d(np.asarray(neurons))
+        index = np.atleast_1d(_array(f"neurons of '{population}'", neurons))
         size = entry["size"]
         if (index.dtype.kind not in "iu" and index.size) or index.ndim != 1:
             raise ManagementError(
-                f"neurons of '{population}' are {neurons!r:.60}; they must be whole numbers"
+                f"neurons of '{population}' are {shown(neurons)}; they must be whole numbers"
             )
         index = index.astype(np.int64)
         if index.size and not 0 <= index.min() <= index.max() < size:
             raise ManagementError(
                 f"neurons of '{population}' are {index.min()} to {index.max()}; it has 0 to {size - 1}"
             )
-        values = np.asarray(payload)
+        values = _array(f"payload of '{population}'", payload)
         limits = entry["payload"] or {"low": 1, "high": 1}
         low, high = limits["low"], limits["high"]
         if values.dtype.kind not in "iu" or values.shape not in ((), index.shape):
             raise ManagementError(
-                f"payload of '{population}' is {payload!r:.60}; it must be a whole number, or one for each spike"
+                f"payload of '{population}' is {shown(payload)}; it must be a whole number, or one for each spike"
             )
         if values.size and not low <= values.min() <= values.max() <= high:
             raise ManagementError(
@@ -154,3 +154,10 @@ class Outbox:
     def _name_of(self, source: int) -> str:
         index = int(self.program.source_population[source])
         return str(self.program.manifest["populations"][index]["name"])
+
+
+def _array(what: str, values: ArrayLike) -> NDArray[Any]:
+    try:
+        return as_array(values)
+    except NoArrayError as error:
+        raise ManagementError(f"{what} have {error}; they must be whole numbers") from None

@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from emulator.errors import MicrocodeError
+from emulator.files import read_text
 from emulator.microcode.instructions import (
     INSTRUCTIONS,
     LARGEST,
@@ -149,18 +150,8 @@ def assemble_file(path: str | Path) -> Model:
     MicrocodeError
         When the file cannot be read, or with every mistake in it.
     """
-    path = Path(path)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise MicrocodeError(f"{path}: larger than {MAX_BYTES:,} bytes: not a neuron program")
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise MicrocodeError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise MicrocodeError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise MicrocodeError(f"{path}: byte {error.start} is not UTF-8 text") from None
-    return assemble(text, path.stem, str(path))
+    text = read_text(path, MicrocodeError, MAX_BYTES)
+    return assemble(text, Path(path).stem, str(path))
 
 
 def _tokens(line: str, number: int) -> list[_Token]:

@@ -1,11 +1,12 @@
 """Neuron models by name: those shipped here, and a user's by the path of its file."""
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from emulator.errors import MicrocodeError
 from emulator.microcode.assembler import assemble, assemble_file
 from emulator.microcode.model import Model
+from emulator.shipped import shipped_files
 
 ENDING = ".nasm"
 PREFIX = "microcode:"
@@ -13,12 +14,14 @@ PREFIX = "microcode:"
 
 
 def shipped_models() -> list[str]:
-    """Return the names of the models in the library."""
-    return sorted(
-        path.name.removesuffix(ENDING)
-        for path in files("emulator.microcode").joinpath("library").iterdir()
-        if path.name.endswith(ENDING)
-    )
+    """Return the names of the models in the library.
+
+    Raises
+    ------
+    MicrocodeError
+        When there is none; says where they were looked for.
+    """
+    return list(_library())
 
 
 def load_model(name: str) -> Model:
@@ -34,11 +37,17 @@ def load_model(name: str) -> Model:
 
 def model_text(name: str) -> str:
     """Return the text of a model of the library."""
-    if name not in shipped_models():
+    library = _library()
+    if name not in library:
         raise MicrocodeError(
-            f"no neuron model '{name}'; there are: {', '.join(shipped_models())}, or the path of a file *{ENDING}"
+            f"no neuron model '{name}'; there are: {', '.join(library)}, or the path of a file *{ENDING}"
         )
-    return files("emulator.microcode").joinpath("library", f"{name}{ENDING}").read_text("utf-8")
+    return library[name].read_text("utf-8")
+
+
+def _library() -> dict[str, Path]:
+    files = shipped_files("microcode/library", f"*{ENDING}", MicrocodeError)
+    return {file.stem: file for file in files}
 
 
 @cache

@@ -24,7 +24,7 @@ instruction costs (`costs.instruction`).
 emulator models                                 # the library
 emulator asm my_model.nasm --chip loihi2        # every mistake at once; encoding, memory, cycles of each way
 emulator disasm net.program                     # the programs in a compiled network
-emulator step net.program --neuron cells[3]     # one neuron, instruction by instruction
+emulator step net.program --neuron "cells[3]"   # one neuron, instruction by instruction
 ```
 
 ```python
@@ -97,6 +97,28 @@ populations can be joined to each other; each value passed is counted as `dendri
 ## The library
 """
 
+PICTURES = {
+    "if": """\
+![The noise of an integrate-and-fire neuron's spikes over frequency, beside theory](noise_shaping.svg)
+
+The error of its spikes as a code of the input, over frequency: it rises by 20 dB per decade, as that of a first-order
+sigma-delta modulator (dotted). Measured and drawn by `python programs/sigma_delta_theory.py docs`.
+""",
+    "izhikevich": """\
+![Twenty firing patterns: voltages and currents](izhikevich.svg)
+
+The twenty patterns of Izhikevich 2004, figure 1, with as many spikes as in floating point: voltage in blue, current in
+grey. Counted and drawn by `python programs/izhikevich_patterns.py docs/izhikevich.svg`.
+""",
+    "sigma_delta": """\
+![A noisy sine and what three units send of it](chattering.svg)
+
+What it sends (blue) of a sine (grey): without noise; with noise, where it chatters around its threshold; and with a
+larger threshold, which ends that. Measured and drawn by `python programs/sigma_delta_theory.py docs`.
+""",
+}
+"""Behind the section of a model."""
+
 
 def reference_page() -> str:
     """Return the page as Markdown."""
@@ -149,6 +171,7 @@ def _section(model: Model) -> str:
             *(_word("state", word) for word in model.states),
             *(_word("parameter", word) for word in model.parameters),
             "",
+            *([PICTURES[model.name]] if model.name in PICTURES else []),
         ]
     )
 

@@ -1,20 +1,62 @@
 """Whether what a user gives can be a population or a projection."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import is_one_of, is_whole, shown
 from emulator.errors import NetworkError
 from emulator.learning import Rule
-from emulator.network.parts import Population, Projection
+from emulator.network.parts import Join, Population, Projection
 from emulator.network.synapses import WEIGHT_RANGE, sign_mistakes
 
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
+MOST_TEXT = 500
+JOINS = ("add", "max", "pass", "block")
 
-def is_int(value: object) -> bool:
-    """Return whether a value is a whole number."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+def checked_name(what: str, name: object) -> str:
+    """Return a name.
+
+    Raises
+    ------
+    NetworkError
+        When it is none.
+    """
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        read = repr(name) if isinstance(name, str) else shown(name)
+        raise NetworkError(
+            f"{what} {read}: a name is made of letters, digits, '_', '-' and '.', 200 at most"
+        )
+    return str(name)
+
+
+def checked_text(what: str, name: object) -> str:
+    """Return a name that may be any text on one line.
+
+    Raises
+    ------
+    NetworkError
+        When it is none.
+    """
+    if not isinstance(name, str):
+        raise NetworkError(f"{what} {shown(name)}: a name is a string")
+    if not (0 < len(name) <= MOST_TEXT and name.isprintable()):
+        raise NetworkError(
+            f"{what} {shown(name)}: a name is made of 1 to {MOST_TEXT} characters that can be printed on a line"
+        )
+    return str(name)
+
+
+def require_populations(*given: object) -> None:
+    """Raise NetworkError for what is no population."""
+    for one in given:
+        if not isinstance(one, Population):
+            raise NetworkError(
+                f"{shown(one)} is no population; give what `input` and `population` return"
+            )
 
 
 def checked_size(name: str, size: object) -> int:
@@ -25,11 +67,48 @@ def checked_size(name: str, size: object) -> int:
     NetworkError
         When it is none.
     """
-    if not is_int(size) or not 1 <= size <= 2**31 - 1:  # type: ignore[operator]
+    if not is_whole(size) or not 1 <= size <= 2**31 - 1:
         raise NetworkError(
-            f"population '{name}': size is {size!r}; it must be a whole number from 1"
+            f"population '{name}': size is {shown(size)}; it must be a whole number from 1"
         )
-    return int(size)  # type: ignore[call-overload,no-any-return]
+    return int(size)
+
+
+def join_mistakes(
+    populations: Mapping[str, Population],
+    joins: Iterable[Join],
+    source: Population,
+    target: Population,
+    op: object,
+    value: object,
+) -> list[str]:
+    """Return what is wrong with a join of two populations."""
+    mistakes = [
+        f"'{end.name}' belongs to another network"
+        for end in (source, target)
+        if populations.get(end.name) is not end
+    ]
+    mistakes += [
+        f"'{end.name}' is an input and has no compartment"
+        for end in (source, target)
+        if end.is_input
+    ]
+    if not is_one_of(op, JOINS):
+        mistakes.append(f"op is {shown(op)}; allowed: {', '.join(JOINS)}")
+    if source.size != target.size:
+        mistakes.append(
+            f"'{source.name}' has {source.size} neurons and '{target.name}' {target.size}"
+        )
+    if not source.is_input and not is_one_of(value, set(source.variables) - {"spikes"}):
+        known = ", ".join(v for v in source.variables if v != "spikes")
+        mistakes.append(f"value is {shown(value)}; '{source.name}' has {known or 'no variable'}")
+    below, seen, joins = [target.name], set[str](), list(joins)
+    while below:
+        seen.add(name := below.pop())
+        below += [j.target for j in joins if j.source == name and j.target not in seen]
+    if source.name in seen:
+        mistakes.append("it would be joined to itself")
+    return mistakes
 
 
 def connection_mistakes(
@@ -40,7 +119,7 @@ def connection_mistakes(
     target: Population,
     values: NDArray[Any],
     weight_exp: object,
-    sign_mode: str,
+    sign_mode: Any,
     weight_bits: object,
     learning: object,
 ) -> list[str]:
@@ -53,14 +132,14 @@ def connection_mistakes(
     if any(p.name == name for p in others):
         mistakes.append("the network has one of this name already")
     mistakes += _learning_mistakes(target, values, weight_bits, learning)
-    if not isinstance(sign_mode, str) or sign_mode not in WEIGHT_RANGE:
-        return [*mistakes, f"sign_mode is {sign_mode!r:.60}; allowed: {', '.join(WEIGHT_RANGE)}"]
+    if not is_one_of(sign_mode, WEIGHT_RANGE):
+        return [*mistakes, f"sign_mode is {shown(sign_mode)}; allowed: {', '.join(WEIGHT_RANGE)}"]
     is_real = values.dtype.kind == "f"
-    if weight_exp is not None and (is_real or not (is_int(weight_exp) and -8 <= weight_exp <= 7)):  # type: ignore[operator]
+    if weight_exp is not None and (is_real or not (is_whole(weight_exp) and -8 <= weight_exp <= 7)):
         mistakes.append(
             "weight_exp cannot be given with real weights: the compiler chooses it"
             if is_real
-            else f"weight_exp is {weight_exp!r}; allowed: -8 to 7"
+            else f"weight_exp is {shown(weight_exp)}; allowed: -8 to 7"
         )
     if not target.takes_lif_parameters and is_real and values.size:
         mistakes.append(
@@ -82,7 +161,7 @@ def _learning_mistakes(
     """Return what is wrong with a rule, or with an input as a target, and with the bits of weights."""
     mistakes = []
     if not isinstance(learning, Rule | None):
-        mistakes.append(f"learning is {learning!r:.60}; it must be a Rule")
+        mistakes.append(f"learning is {shown(learning)}; it must be a Rule")
     elif target.is_input and learning is None:
         mistakes.append(
             f"'{target.name}' is an input; it can be the target of learning synapses only"
@@ -91,10 +170,10 @@ def _learning_mistakes(
         mistakes.append(
             f"weights are real values, but the input '{target.name}' has no threshold; give integers"
         )
-    if learning is not None and weight_bits != 8:
+    if learning is not None and not (is_whole(weight_bits) and weight_bits == 8):
         mistakes.append(
-            f"weight_bits is {weight_bits!r}; weights that learn have 9 bits with their sign"
+            f"weight_bits is {shown(weight_bits)}; weights that learn have 9 bits with their sign"
         )
-    elif not (is_int(weight_bits) and 1 <= weight_bits <= 8):  # type: ignore[operator]
-        mistakes.append(f"weight_bits is {weight_bits!r}; allowed: 1 to 8")
+    elif not (is_whole(weight_bits) and 1 <= weight_bits <= 8):
+        mistakes.append(f"weight_bits is {shown(weight_bits)}; allowed: 1 to 8")
     return mistakes

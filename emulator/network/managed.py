@@ -6,8 +6,7 @@ from inspect import iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from emulator.arguments import is_one_of, is_path, is_whole, shown
 from emulator.errors import NetworkError
 
 HOST = -1
@@ -95,11 +94,11 @@ def managed(
     """
     mistakes: list[str] = []
     number = _end("core", core, mistakes)
-    if phase not in PHASES:
-        mistakes.append(f"phase is {phase!r:.60}; allowed: {', '.join(PHASES)}")
-    if not (callable(run) or isinstance(run, str | Path)):
+    if not is_one_of(phase, PHASES):
+        mistakes.append(f"phase is {shown(phase)}; allowed: {', '.join(PHASES)}")
+    if not (callable(run) or is_path(run)):
         mistakes.append(
-            f"run is {run!r:.60}; it must be a function of a core, or the path of an ELF file"
+            f"run is {shown(run)}; it must be a function of a core, or the path of an ELF file"
         )
     elif isgeneratorfunction(run) or iscoroutinefunction(run):
         mistakes.append(
@@ -112,13 +111,13 @@ def managed(
         _whole("first", first, 0, MOST_STEPS, mistakes)
     if not (when is None or isinstance(when, str) or callable(when)):
         mistakes.append(
-            f"when is {when!r:.60}; it must be the name of a channel, or a function of a core"
+            f"when is {shown(when)}; it must be the name of a channel, or a function of a core"
         )
     _whole("instructions", instructions, 0, MOST_INSTRUCTIONS, mistakes)
     if mistakes:
         raise NetworkError("\n".join(f"management program: {mistake}" for mistake in mistakes))
     if first is None:
-        first = 0 if phase == "pre" else every - 1
+        first = 0 if phase == "pre" else int(every) - 1
     program = run if callable(run) else Path(run)
     return ManagedProgram(number, phase, program, int(every), int(first), when, int(instructions))
 
@@ -149,8 +148,8 @@ def channel(
         mistakes.append(f"there are {MOST_CHANNELS} channels already")
     _whole("depth", depth, 1, MOST_DEPTH, mistakes)
     _whole("words", words, 1, MOST_WORDS, mistakes)
-    if dtype not in WORD_TYPES:
-        mistakes.append(f"dtype is {dtype!r:.60}; allowed: {', '.join(WORD_TYPES)}")
+    if not is_one_of(dtype, WORD_TYPES):
+        mistakes.append(f"dtype is {shown(dtype)}; allowed: {', '.join(WORD_TYPES)}")
     if mistakes:
         raise NetworkError("\n".join(f"channel '{name}': {mistake}" for mistake in mistakes))
     return ChannelPlan(name, *ends, int(depth), int(words), dtype)
@@ -210,18 +209,14 @@ def missing_cores(
 
 
 def _end(key: str, core: object, mistakes: list[str]) -> int:
-    if core == "host":
+    if is_one_of(core, ("host",)):
         return HOST
-    if isinstance(core, int | np.integer) and not isinstance(core, bool) and 0 <= core < MOST_CORES:
+    if is_whole(core) and 0 <= core < MOST_CORES:
         return int(core)
-    mistakes.append(f"{key} is {core!r:.60}; allowed: 0 to {MOST_CORES - 1}, and 'host'")
+    mistakes.append(f"{key} is {shown(core)}; allowed: 0 to {MOST_CORES - 1}, and 'host'")
     return HOST
 
 
 def _whole(key: str, value: object, low: int, high: int, mistakes: list[str]) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | np.integer)
-        or not low <= value <= high
-    ):
-        mistakes.append(f"{key} is {value!r:.60}; allowed: {low:,} to {high:,}")
+    if not is_whole(value) or not low <= value <= high:
+        mistakes.append(f"{key} is {shown(value)}; allowed: {low:,} to {high:,}")

@@ -1,25 +1,30 @@
 """Network: populations, projections and probes, as a user describes them, in registers or in real units."""
 
-import re
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from emulator.errors import MicrocodeError, NetworkError
+from emulator.arguments import is_flag, is_number, is_whole, shown
+from emulator.errors import NetworkError
 from emulator.learning import Rule
-from emulator.microcode import PREFIX, Model, load_model, shipped_models
-from emulator.network.checks import checked_size, connection_mistakes, is_int
+from emulator.microcode import PREFIX
+from emulator.network.checks import (
+    checked_name,
+    checked_size,
+    checked_text,
+    connection_mistakes,
+    join_mistakes,
+    require_populations,
+)
 from emulator.network.managed import ChannelPlan, ManagedProgram, channel, core_number, managed
-from emulator.network.parameters import REAL, parameter, word_value
+from emulator.network.models import load, model_name
+from emulator.network.parameters import lif_parameters, word_value
 from emulator.network.parts import Join, Population, Probe, Projection
+from emulator.network.probes import checked_probes
 from emulator.network.synapses import synapses
-
-MODELS = ("lif",)
-"""Neuron models with a kernel of their own; those in microcode come from files."""
-JOINS = ("add", "max", "pass", "block")
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
 
 
 class Network:
@@ -42,14 +47,10 @@ class Network:
     """
 
     def __init__(self, name: str = "network", *, dt_ms: float = 1.0) -> None:
-        if not isinstance(name, str) or not NAME.fullmatch(name):
+        name = checked_name("network", name)
+        if not (is_number(dt_ms) and 0 < float(dt_ms) < inf):
             raise NetworkError(
-                f"network {name!r:.60}: a name is made of letters, digits, '_', '-' and '.', 200 at most"
-            )
-        is_number = isinstance(dt_ms, int | float | np.number) and not isinstance(dt_ms, bool)
-        if not (is_number and np.isfinite(dt_ms) and dt_ms > 0):
-            raise NetworkError(
-                f"network '{name}': dt_ms is {dt_ms!r:.60}; it must be a positive number of milliseconds"
+                f"network '{name}': dt_ms is {shown(dt_ms)}; it must be a positive number of milliseconds"
             )
         self.name = name
         self.dt_ms = float(dt_ms)
@@ -60,6 +61,7 @@ class Network:
         self.managed: list[ManagedProgram] = []
         self.channels: dict[str, ChannelPlan] = {}
         self.assumptions: list[str] = []
+        self.warnings: list[str] = []
 
     def input(
         self, name: str, size: int, *, payload_bits: int = 0, core: int | str | None = None
@@ -68,14 +70,24 @@ class Network:
 
         Parameters
         ----------
+        name : str
+            Unique in the network.
+        size : int
+            Number of neurons.
         payload_bits : int
             Bits, one of them for the sign, of the payload that each spike carries; 0: none.
-        core : int, optional
+        core : int or "host", optional
             The management core that sends its spikes; otherwise they are given to a run, or sent by the host.
+
+        Raises
+        ------
+        NetworkError
+            When there can be no such input.
         """
-        if not is_int(payload_bits) or payload_bits not in (0, *range(2, 33)):
+        name = checked_name("population", name)
+        if not is_whole(payload_bits) or payload_bits not in (0, *range(2, 33)):
             raise NetworkError(
-                f"input '{name}': payload_bits is {payload_bits!r}; allowed: 0, or 2 to 32"
+                f"input '{name}': payload_bits is {shown(payload_bits)}; allowed: 0, or 2 to 32"
             )
         half = 1 << max(int(payload_bits) - 1, 0)
         payload = (-half, half - 1) if payload_bits else None
@@ -152,10 +164,7 @@ class Network:
         NetworkError
             With every mistake.
         """
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise NetworkError(
-                f"channel {name!r:.60}: a name is made of letters, digits, '_', '-' and '.', 200 at most"
-            )
+        name = checked_name("channel", name)
         self.channels[name] = channel(name, source, target, depth, words, dtype, self.channels)
 
     def population(
@@ -165,7 +174,7 @@ class Network:
         *,
         model: str = "lif",
         neurons_per_core: int | None = None,
-        pack: bool = False,
+        pack: bool | None = None,
         **parameters: ArrayLike,
     ) -> Population:
         """Add neurons.
@@ -176,15 +185,17 @@ class Network:
             Unique in the network.
         size : int
             Number of neurons.
-        model : str
+        model : str or Path
             "lif"; "microcode:lif", the same in microcode; another model of the library (`emulator models` lists
             them); or the path of a file *.nasm.
         neurons_per_core : int, optional
             At most so many of this population on a core.
-        pack : bool
-            Begin on the core where the previous population ended, instead of on a new one.
-        **parameters : scalar or array (size,)
-            Registers: `du`, `dv`, `vth_mant`, `bias_mant`, `bias_exp`, `refractory`, `u_init`, `v_init`,
+        pack : bool, optional
+            True: begin on the core where the previous population ended. False: begin on a new core, which none
+            shares that does not say True. None: small populations share a core (`docs/networks.md`), others begin on
+            a new one, and where a chip has too few cores for that, all are packed as they must be.
+        **parameters : number or array (size,)
+            Copied. Registers: `du`, `dv`, `vth_mant`, `bias_mant`, `bias_exp`, `refractory`, `u_init`, `v_init`,
             `refractory_init`; or real units: `tau_syn_ms`, `tau_mem_ms`, `threshold`, `bias`, `refractory_ms`,
             `u_start`, `v_start`. A threshold is required; the others default to no memory of u (du = 4095), no leak,
             no bias, refractory 1, and zero. Of microcode other than "microcode:lif": its parameters, and its state
@@ -199,15 +210,20 @@ class Network:
         NetworkError
             With every mistake.
         """
+        name = checked_name("population", name)
         mistakes: list[str] = []
-        program = _program(model, mistakes)
-        is_known = not (mistakes and str(model).endswith(".nasm"))  # whose parameters nobody knows
+        model = model_name(model)
+        program = load(model, mistakes)
+        # Of a file with mistakes nobody knows the parameters.
+        is_known = program is not None or not (isinstance(model, str) and model.endswith(".nasm"))
         if neurons_per_core is not None and not (
-            is_int(neurons_per_core) and neurons_per_core >= 1
+            is_whole(neurons_per_core) and neurons_per_core >= 1
         ):
             mistakes.append(
-                f"neurons_per_core is {neurons_per_core!r}; it must be a whole number from 1"
+                f"neurons_per_core is {shown(neurons_per_core)}; it must be a whole number from 1"
             )
+        if pack is not None and not is_flag(pack):
+            mistakes.append(f"pack is {shown(pack)}; it must be True, False or None")
         size = checked_size(name, size)
         if program is not None and model != f"{PREFIX}lif":
             values = {
@@ -219,33 +235,17 @@ class Network:
             if missing:
                 mistakes.append(f"model '{model}' needs {', '.join(missing)}")
         else:
-            values = self._registers(parameters, size, mistakes) if is_known else {}
+            values = lif_parameters(parameters, size, mistakes) if is_known else {}
         if mistakes:
             raise NetworkError("\n".join(f"population '{name}': {mistake}" for mistake in mistakes))
         payload = None if program is None or program.payload is None else program.payload
+        most = None if neurons_per_core is None else int(neurons_per_core)
         return self._add(
             Population(
-                name, size, model, values, neurons_per_core, pack, program,
+                name, size, str(model), values, most, pack, program,
                 None if payload is None else (payload.low, payload.high),
             )
         )  # fmt: skip
-
-    @staticmethod
-    def _registers(
-        parameters: dict[str, ArrayLike], size: int, mistakes: list[str]
-    ) -> dict[str, Any]:
-        """Return the parameters of "lif", checked."""
-        values = {key: parameter(key, value, size, mistakes) for key, value in parameters.items()}
-        for real, register in REAL.items():
-            if real in values and register in values:
-                mistakes.append(
-                    f"{real} and {register} both set the same register; give one of them"
-                )
-        if "bias" in values and "bias_exp" in values:
-            mistakes.append("bias and bias_exp both set the same register; give one of them")
-        if not {"threshold", "vth_mant"} & set(values):
-            mistakes.append("a threshold is required: vth_mant (register) or threshold (real)")
-        return values
 
     def join(
         self, source: Population, target: Population, op: str = "add", value: str = "v"
@@ -270,32 +270,8 @@ class Network:
         NetworkError
             With every mistake.
         """
-        _require_populations(source, target)
-        mistakes = [
-            f"'{end.name}' belongs to another network"
-            for end in (source, target)
-            if self.populations.get(end.name) is not end
-        ]
-        mistakes += [
-            f"'{end.name}' is an input and has no compartment"
-            for end in (source, target)
-            if end.is_input
-        ]
-        if op not in JOINS:
-            mistakes.append(f"op is {op!r:.60}; allowed: {', '.join(JOINS)}")
-        if source.size != target.size:
-            mistakes.append(
-                f"'{source.name}' has {source.size} neurons and '{target.name}' {target.size}"
-            )
-        if not source.is_input and value not in set(source.variables) - {"spikes"}:
-            known = ", ".join(v for v in source.variables if v != "spikes")
-            mistakes.append(f"value is {value!r:.60}; '{source.name}' has {known or 'no variable'}")
-        below, seen = [target.name], set()
-        while below:
-            seen.add(name := below.pop())
-            below += [j.target for j in self.joins if j.source == name and j.target not in seen]
-        if source.name in seen:
-            mistakes.append("it would be joined to itself")
+        require_populations(source, target)
+        mistakes = join_mistakes(self.populations, self.joins, source, target, op, value)
         if mistakes:
             where = f"join '{source.name}' to '{target.name}'"
             raise NetworkError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
@@ -314,18 +290,24 @@ class Network:
         learning: Rule | None = None,
         name: str | None = None,
     ) -> Projection:
-        """Add synapses.
+        """Add synapses; what is given is copied.
 
         Parameters
         ----------
-        weights : array (post, pre), scipy.sparse (post, pre), (pre, post, weight) arrays, or an iterator of these
-            An iterator gives tuples of three arrays, or of four with the delays, so that a large projection need
-            not be in memory twice. Integers are mantissas (1 = 64 units of u at weight_exp 0); floats are real
-            values in the unit of the target's threshold. Zeros of a matrix are no synapse.
+        weights : array (post, pre), scipy.sparse (post, pre), tuple (pre, post, weight), or an iterator of tuples
+            Decided by type alone. A tuple of three arrays or lists is (pre, post, weight), vectors with one entry for
+            each synapse. An iterator gives such tuples, or tuples of four with the delays, so that a large projection
+            need not be in memory twice. Everything else is a matrix (post, pre): an array, a list of rows, a sparse
+            matrix, a pandas frame without its labels. Three tuples may be both and are refused.
+            Integers are mantissas (1 = 64 units of u at weight_exp 0); floats are real values in the unit of the
+            target's threshold. Zeros of a matrix are no synapse; a repeated pair (pre, post) is two synapses.
         weight_exp : int, optional
             Exponent of all weights, for mantissas only; 0 unless given.
-        delay : int, or array of the same form as the weights
-            Steps beyond the one that every spike takes.
+        delay : int, array or scipy.sparse
+            Steps beyond the one that every spike takes, whole numbers. One number is for all. Beside a matrix of
+            weights: a matrix (post, pre), of which an axis of length 1 is spread, or a sparse one, where no entry is 0
+            and the entries of a repeated pair belong to its synapses in the order of both. Beside (pre, post, weight):
+            a vector (n,). With an iterator: the fourth part of its tuples.
         sign_mode : {"mixed", "exc", "inh"}
             Which signs the weights may have: mantissas -256..254 (even; -256..255 where they learn), 0..255, -255..0.
         weight_bits : int
@@ -333,6 +315,9 @@ class Network:
         learning : Rule, optional
             How the weights change while the network runs. Zeros of a matrix are synapses then, and the target may be
             an input: its spikes are those of the target, and the weights act on nothing.
+        name : str, optional
+            Any text on one line, unique in the network; by default "source->target", with "#2" and so on where that is
+            taken.
 
         Returns
         -------
@@ -343,17 +328,16 @@ class Network:
         NetworkError
             With every mistake.
         """
-        _require_populations(source, target)
-        if not isinstance(name, str | None):
-            raise NetworkError(f"projection {name!r:.60}: a name is a string")
+        require_populations(source, target)
         if name is None:
-            name = f"{source.name}->{target.name}"
-            taken = sum(p.name == name or p.name.startswith(f"{name}#") for p in self.projections)
-            name = f"{name}#{taken + 1}" if taken else name
+            name = self._free_name(f"{source.name}->{target.name}")
+        name = checked_text("projection", name)
         try:
             pre, post, values, delays = synapses(
                 source.size, target.size, weights, delay, zeros=learning is not None
             )
+            if not len(values):  # no weights are of neither kind: they are what the target wants
+                values = np.empty(0, np.float64 if target.is_real else np.int16)
             mistakes = connection_mistakes(
                 self.populations,
                 self.projections,
@@ -378,53 +362,37 @@ class Network:
         self.projections.append(projection)
         return projection
 
+    def _free_name(self, name: str) -> str:
+        """Return a name for a projection that has none: `name`, or with "#2" and so on where it is taken."""
+        taken, k, free = {p.name for p in self.projections}, 1, name
+        while free in taken:
+            k += 1
+            free = f"{name}#{k}"
+        return free
+
     def probe(
         self, population: Population, *variables: str, neurons: ArrayLike | None = None
     ) -> None:
-        """Record variables of a population in every step: "spikes", "u", "v", or state words of microcode.
+        """Record variables of a population in every step.
+
+        Parameters
+        ----------
+        variables : str
+            "spikes", "u", "v", or state words of microcode.
+        neurons : int or (n,) array of int, optional
+            Which, all by default; column k of the recording is neuron `neurons[k]`, also where one is named twice.
+            A further probe of the same variable adds the neurons that no earlier one has, behind theirs.
 
         Raises
         ------
         NetworkError
             For inputs (their spikes are given), unknown variables, and neurons the population does not have.
         """
-        _require_populations(population)
-        mistakes = []
-        if self.populations.get(population.name) is not population:
-            mistakes.append("it belongs to another network")
-        elif population.is_input:
-            mistakes.append("it is an input; its spikes are what you give it")
-        mistakes += [
-            f"'{variable}' cannot be recorded; allowed: {', '.join(population.variables)}"
-            for variable in variables
-            if variable not in population.variables
-        ]
-        if not variables:
-            mistakes.append(f"no variable was given; allowed: {', '.join(population.variables)}")
-        chosen = None
-        if neurons is not None:
-            chosen = np.atleast_1d(np.asarray(neurons))
-            if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
-                mistakes.append(
-                    f"neurons is {chosen.dtype} of shape {chosen.shape}; it must be whole numbers (n,)"
-                )
-            elif chosen.size and not (chosen.min() >= 0 and chosen.max() < population.size):
-                mistakes.append(
-                    f"neurons holds {chosen.min()} to {chosen.max()}; allowed: 0 to {population.size - 1}"
-                )
-        if mistakes:
-            raise NetworkError(
-                "\n".join(f"probe of '{population.name}': {mistake}" for mistake in mistakes)
-            )
-        chosen = None if chosen is None else chosen.astype(np.int32)
-        self.probes += [Probe(population.name, variable, chosen) for variable in variables]
+        require_populations(population)
+        self.probes += checked_probes(self.populations, population, variables, neurons)
 
     def _add(self, population: Population) -> Population:
         name = population.name
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise NetworkError(
-                f"population {name!r}: a name is made of letters, digits, '_', '-' and '.', 200 at most"
-            )
         if name in self.populations:
             raise NetworkError(f"population '{name}': the network has one of this name already")
         self.populations[name] = population
@@ -435,31 +403,3 @@ class Network:
         return (
             f"<Network '{self.name}': {len(self.populations)} populations, {n_synapses:,} synapses>"
         )
-
-
-def _program(model: object, mistakes: list[str]) -> Model | None:
-    """Return the microcode of a model; None for a native one, or where there is a mistake."""
-    if model in MODELS:
-        return None
-    if not isinstance(model, str):
-        mistakes.append(f"model is {model!r:.60}; it must be a name or the path of a file *.nasm")
-        return None
-    if not model.endswith(".nasm") and model.removeprefix(PREFIX) not in shipped_models():
-        known = ", ".join(dict.fromkeys([*MODELS, f"{PREFIX}lif", *shipped_models()]))
-        mistakes.append(
-            f"model '{model}' does not exist; there are: {known}, or the path of a file *.nasm"
-        )
-        return None
-    try:
-        return load_model(model)
-    except MicrocodeError as error:
-        mistakes += str(error).splitlines()
-        return None
-
-
-def _require_populations(*given: object) -> None:
-    for one in given:
-        if not isinstance(one, Population):
-            raise NetworkError(
-                f"{one!r:.60} is no population; give what `input` and `population` return"
-            )

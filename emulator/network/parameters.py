@@ -1,11 +1,13 @@
 """Parameters of populations: registers and real units, each checked when it is given."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emulator.arguments import NoArrayError, as_array, doubles, frozen, shown
 from emulator.microcode import PROBE, Model
 
 REGISTERS: dict[str, tuple[int, int]] = {
@@ -44,23 +46,44 @@ def parameter(key: str, value: ArrayLike, size: int, mistakes: list[str]) -> Any
         mistakes.append(wrong)
         return None
     kind = np.int64 if key in REGISTERS else np.float64
-    return array.astype(kind) if array.ndim else array.astype(kind).item()
+    return _own(array, kind)
+
+
+def lif_parameters(
+    parameters: Mapping[str, ArrayLike], size: int, mistakes: list[str]
+) -> dict[str, Any]:
+    """Return the parameters of "lif", checked; append what is wrong with them."""
+    values = {key: parameter(key, value, size, mistakes) for key, value in parameters.items()}
+    for real, register in REAL.items():
+        if real in values and register in values:
+            mistakes.append(f"{real} and {register} both set the same register; give one of them")
+    if "bias" in values and "bias_exp" in values:
+        mistakes.append("bias and bias_exp both set the same register; give one of them")
+    if not {"threshold", "vth_mant"} & set(values):
+        mistakes.append("a threshold is required: vth_mant (register) or threshold (real)")
+    return values
 
 
 def _numbers(key: str, value: ArrayLike, size: int, mistakes: list[str]) -> NDArray[Any] | None:
     """Return a number or (size,) numbers; append what is wrong with them."""
+    wanted = f"it must be a scalar or ({size},)"
     try:
-        array = np.asarray(value)
-    except ValueError:
-        mistakes.append(f"{key} has rows of different lengths; it must be a scalar or ({size},)")
+        array = as_array(value)
+    except NoArrayError as error:
+        mistakes.append(f"{key} has {error}; {wanted}")
         return None
     if array.dtype.kind not in "iuf":
-        mistakes.append(f"{key} is {value!r:.60}; it must be a number or an array of them")
+        mistakes.append(f"{key} is {shown(value)}; it must be a number or an array of them")
         return None
     if array.ndim > 1 or (array.ndim == 1 and len(array) != size):
-        mistakes.append(f"{key} has shape {array.shape}; it must be a scalar or ({size},)")
+        mistakes.append(f"{key} has shape {array.shape}; {wanted}")
         return None
-    return array
+    return doubles(array) if array.dtype.kind == "f" else array
+
+
+def _own(array: NDArray[Any], dtype: Any) -> Any:
+    """Return checked numbers as a number, or as an array that nobody can change."""
+    return frozen(array.astype(dtype)) if array.ndim else array.astype(dtype).item()
 
 
 def word_value(model: Model, key: str, value: ArrayLike, size: int, mistakes: list[str]) -> Any:
@@ -85,7 +108,7 @@ def word_value(model: Model, key: str, value: ArrayLike, size: int, mistakes: li
     elif np.any(outside := (array < word.low) | (array > word.high)):
         mistakes.append(f"{key} is {_first(array, outside)}; allowed: {word.low} to {word.high}")
     else:
-        return array.astype(np.int64) if array.ndim else array.astype(np.int64).item()
+        return _own(array, np.int64)
     return None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import frozen
 from emulator.learning import Rule
 from emulator.microcode import PREFIX, Model
 
@@ -21,7 +22,7 @@ class Population:
     model: str
     parameters: dict[str, Any] = field(default_factory=dict)
     neurons_per_core: int | None = None
-    pack: bool = False
+    pack: bool | None = None
     program: Model | None = None  # in microcode; None: a native model, or an input
     payload: tuple[int, int] | None = None  # range of the payload of its spikes
     # the input whose spikes it stands for, as the target of learning synapses
@@ -58,7 +59,7 @@ class Population:
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Synapses from one population to another: arrays of one length, in the order they were given."""
+    """Synapses from one population to another: read-only arrays of one length, in the order they were given."""
 
     name: str
     source: Population
@@ -71,6 +72,11 @@ class Projection:
     sign_mode: str
     weight_bits: int
     learning: Rule | None = None
+
+    def __post_init__(self) -> None:
+        for array in (self.pre, self.post, self.weights, self.delays):
+            if isinstance(array, np.ndarray):
+                frozen(array)
 
     @property
     def is_real(self) -> bool:

@@ -6,41 +6,56 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import is_whole
 from emulator.errors import NetworkError
+from emulator.network.forms import (
+    Entries,
+    array_of,
+    is_synapses,
+    matrix_delays,
+    matrix_entries,
+    vector_delays,
+    vectors,
+)
+
+Synapses = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any], NDArray[np.uint8] | int]
 
 MAX_DELAY_STEPS = 63
 PLASTIC_RANGE = (-256, 255)
 WEIGHT_RANGE = {"mixed": (-256, 254), "exc": (0, 255), "inh": (-255, 0)}
 
 
-def synapses(
-    n_pre: int, n_post: int, weights: Any, delay: Any, *, zeros: bool = False
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any], NDArray[np.uint8] | int]:
-    """Return (pre, post, weights, delays), one entry a synapse; `zeros` of a matrix are synapses, or not."""
+def synapses(n_pre: int, n_post: int, weights: Any, delay: Any, *, zeros: bool = False) -> Synapses:
+    """Return (pre, post, weights, delays), one entry a synapse, in arrays of their own.
+
+    Parameters
+    ----------
+    weights, delay
+        In any of the forms of `Network.connect`.
+    zeros : bool
+        Whether zeros of a matrix are synapses.
+
+    Raises
+    ------
+    NetworkError
+        When they are in no such form, or in two.
+    """
     if isinstance(weights, Iterator):
         return _collected(n_pre, n_post, weights, delay)
-    if hasattr(weights, "tocoo"):
-        sparse = weights.tocoo()
-        _require_shape("weights", sparse.shape, n_pre, n_post)
-        keep = (sparse.data != 0) | zeros
-        pre, post, values = sparse.col[keep], sparse.row[keep], sparse.data[keep]
-        delays = _delays_at(delay, pre, post, n_pre, n_post)
-    elif isinstance(weights, tuple) and len(weights) == 3:
-        pre, post, values = (_array("weights", part) for part in weights)
-        if not pre.shape == post.shape == values.shape or pre.ndim != 1:
-            raise NetworkError(
-                f"weights are (pre, post, weight) arrays of shapes {pre.shape}, {post.shape}, {values.shape}; "
-                "they must be vectors of one length"
-            )
-        delays = delay
-    else:
-        dense = _array("weights", weights)
-        _require_shape("weights", dense.shape, n_pre, n_post)
-        post, pre = np.nonzero(np.ones(dense.shape, bool) if zeros else dense)
-        values = dense[post, pre]
-        delays = _delays_at(delay, pre, post, n_pre, n_post)
-    pre, post = _indices("pre", pre, n_pre), _indices("post", post, n_post)
-    return pre, post, _values(values), _delays(delays, len(pre))
+    if is_synapses(weights):
+        each = vectors(weights)
+        return _checked(n_pre, n_post, each, vector_delays(delay, len(each.pre)))
+    shape = (n_post, n_pre)
+    each, stored = matrix_entries(weights, shape, _require_weights, zeros=zeros)
+    late = matrix_delays(delay, each, stored, shape)
+    return _checked(n_pre, n_post, each, late)
+
+
+def _checked(n_pre: int, n_post: int, each: Entries, delays: Any, *, copy: bool = True) -> Synapses:
+    """Return synapses after checking them; in copies unless that is not needed."""
+    copy = copy and not each.is_ours
+    pre, post = _indices("pre", each.pre, n_pre, copy), _indices("post", each.post, n_post, copy)
+    return pre, post, _values(each.values, copy), _delays(delays, len(pre))
 
 
 class _Column:
@@ -71,34 +86,33 @@ class _Column:
         return self._held
 
 
-def _collected(
-    n_pre: int, n_post: int, chunks: Iterator[Any], delay: Any
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any], NDArray[np.uint8] | int]:
+def _collected(n_pre: int, n_post: int, chunks: Iterator[Any], delay: Any) -> Synapses:
     """Return the synapses of (pre, post, weight) or (pre, post, weight, delay) chunks, one after the other."""
-    if np.ndim(delay):
+    if array_of("delays", delay).ndim:
         raise NetworkError(
             "delay is an array; with chunks of synapses it is one number, or the chunks' fourth array"
         )
     columns = [_Column() for _ in range(4)]
-    width = None
+    width, is_real = 0, None
     for k, chunk in enumerate(chunks):
-        if (
-            not isinstance(chunk, tuple)
-            or len(chunk) not in {3, 4}
-            or len(chunk) != (width or len(chunk))
-        ):
-            read = f"a tuple of {len(chunk)}" if isinstance(chunk, tuple) else type(chunk).__name__
-            raise NetworkError(
-                f"chunk {k} of the weights is {read}; all must be (pre, post, weight), or all "
-                "(pre, post, weight, delay)"
-            )
-        width = len(chunk)
+        width = _require_chunk(k, chunk, width)
         try:
-            parts = synapses(n_pre, n_post, chunk[:3], chunk[3] if width == 4 else 0)
+            each = vectors(chunk[:3])
+            late = vector_delays(chunk[3] if width == 4 else 0, len(each.pre))
+            # What is appended is copied there: the next chunk may come in the same arrays.
+            parts = _checked(n_pre, n_post, each, late, copy=False)
         except NetworkError as error:
             raise NetworkError(f"chunk {k}: {error}") from None
-        late = parts[3]
-        parts = (*parts[:3], np.full(len(parts[0]), late, np.uint8) if width == 4 else late)
+        if not len(parts[0]):
+            continue
+        if is_real not in {None, kind := parts[2].dtype.kind == "f"}:
+            raise NetworkError(
+                f"chunk {k}: its weights are {'real' if kind else 'integers'}, and those before are not; all must be "
+                "integers (mantissas), or all floats (real values)"
+            )
+        is_real = kind
+        if width == 4:
+            parts = (*parts[:3], np.broadcast_to(np.asarray(parts[3], np.uint8), len(parts[0])))
         for column, part in zip(columns, parts[:width], strict=False):
             column.append(np.asarray(part))
     pre, post, values = (
@@ -110,71 +124,62 @@ def _collected(
     return pre, post, values, delays
 
 
-def _array(what: str, values: Any) -> NDArray[Any]:
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise NetworkError(
-            f"{what} have rows of different lengths; they must form an array"
-        ) from None
-    return array
+def _require_chunk(k: int, chunk: Any, width: int) -> int:
+    """Return of how many arrays a chunk is: three or four, and as many as those before."""
+    if isinstance(chunk, tuple) and len(chunk) in {3, 4} and len(chunk) == (width or len(chunk)):
+        return len(chunk)
+    read = f"a tuple of {len(chunk)}" if isinstance(chunk, tuple) else type(chunk).__name__
+    raise NetworkError(
+        f"chunk {k} of the weights is {read}; all must be (pre, post, weight), or all "
+        "(pre, post, weight, delay)"
+    )
 
 
-def _delays_at(delay: Any, pre: NDArray[Any], post: NDArray[Any], n_pre: int, n_post: int) -> Any:
-    """Return the delay of each synapse of a matrix: of a matrix of delays, or one for all."""
-    if hasattr(delay, "tocsr"):
-        _require_shape("delays", delay.shape, n_pre, n_post)
-        return np.asarray(delay.tocsr()[post, pre]).ravel() if len(pre) else np.empty(0, np.int64)
-    array = _array("delays", delay)
-    if array.ndim == 0:
-        return array
-    try:
-        shape = np.broadcast_shapes(array.shape, (n_post, n_pre))
-    except ValueError:
-        shape = array.shape
-    _require_shape("delays", shape, n_pre, n_post)
-    return np.broadcast_to(array, shape)[post, pre]
-
-
-def _require_shape(what: str, shape: tuple[int, ...], n_pre: int, n_post: int) -> None:
-    if shape != (n_post, n_pre):
-        raise NetworkError(
-            f"{what} have shape {shape}; expected (post, pre) = ({n_post}, {n_pre})"
-            + (", so it looks transposed" if shape == (n_pre, n_post) else "")
-        )
-
-
-def _indices(what: str, index: NDArray[Any], n: int) -> NDArray[np.int32]:
-    if index.dtype.kind not in "iu":
-        if index.size:
-            raise NetworkError(f"{what} indices are {index.dtype}; they must be whole numbers")
+def _indices(what: str, index: NDArray[Any], n: int, copy: bool) -> NDArray[np.int32]:
+    if not index.size:
         return np.empty(0, np.int32)
-    if index.size and not (index.min() >= 0 and index.max() < n):
+    if index.dtype.kind not in "iu":
+        raise NetworkError(f"{what} indices are {index.dtype}; they must be whole numbers")
+    if not (index.min() >= 0 and index.max() < n):
         raise NetworkError(
             f"{what} indices are {index.min()} to {index.max()}; allowed: 0 to {n - 1}"
         )
-    return np.ascontiguousarray(index, np.int32)
+    return _own(index, np.int32, copy)
 
 
-def _values(values: NDArray[Any]) -> NDArray[Any]:
+def _require_weights(values: NDArray[Any]) -> None:
+    """Raise NetworkError unless values are of a kind that weights have."""
+    if values.dtype.kind not in "iuf" and values.size:
+        raise NetworkError(
+            f"weights are {values.dtype}; they must be integers (mantissas) or floats (real values)"
+        )
+
+
+def _values(values: NDArray[Any], copy: bool) -> NDArray[Any]:
+    _require_weights(values)
     if values.dtype.kind in "iu":
         if values.size and not (values.min() >= -(2**31) and values.max() < 2**31):
             raise NetworkError(
                 f"weights are {values.min()} to {values.max()}; mantissas have at most 8 bits"
             )
         narrow = not values.size or (values.min() >= -(2**15) and values.max() < 2**15)
-        return np.ascontiguousarray(values, np.int16 if narrow else np.int32)
-    if values.dtype.kind != "f":
-        raise NetworkError(
-            f"weights are {values.dtype}; they must be integers (mantissas) or floats (real values)"
-        )
-    if not np.all(np.isfinite(values)):
+        return _own(values, np.int16 if narrow else np.int32, copy)
+    if not values.size:
+        return np.empty(0, np.float64)
+    with np.errstate(over="ignore"):
+        real = _own(values, np.float64, copy)
+    if not np.all(np.isfinite(real)):
         raise NetworkError("weights hold NaN or infinity")
-    return np.ascontiguousarray(values, np.float64)
+    return real
+
+
+def _own(values: NDArray[Any], dtype: Any, copy: bool) -> NDArray[Any]:
+    """Return values as a contiguous array of a type; a copy whatever they are, where it is kept."""
+    return np.array(values, dtype, order="C") if copy else np.ascontiguousarray(values, dtype)
 
 
 def _delays(delay: Any, n: int) -> NDArray[np.uint8] | int:
-    array = _array("delays", delay)
+    array = array_of("delays", delay)
     if array.dtype.kind not in "iu" and array.size:
         raise NetworkError(f"delay is {array.dtype}; it must be whole steps")
     if array.ndim and array.shape != (n,):
@@ -203,7 +208,13 @@ def sign_mistakes(
         read = f"weights are {values.min()} to {values.max()}"
         return [f"{read}; sign_mode '{sign_mode}' allows {low} to {high}"]
     odd = values[values & 1 == 1]
-    if sign_mode == "mixed" and weight_bits == 8 and odd.size and not learns:
+    if (
+        sign_mode == "mixed"
+        and is_whole(weight_bits)
+        and weight_bits == 8
+        and odd.size
+        and not learns
+    ):
         return [
             f"weight {odd[0]} is odd; mixed weights keep 7 bits and a sign: even values {low} to {high}"
         ]

@@ -1,6 +1,6 @@
 """The mesh of a chip on its own: packets of a trace cross it, or synthetic traffic loads it."""
 
-from emulator.noc.mesh import PORTS
+from emulator.chip.routes import PORTS
 from emulator.noc.points import SweepPoint
 from emulator.noc.replaying import Replayed, replay
 from emulator.noc.sweeping import sweep

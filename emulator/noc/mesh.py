@@ -4,16 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.chip import Chip
+from emulator.chip.routes import PORTS
 from emulator.kernels.router import SETTINGS
 
-PORTS = ("+x", "-x", "+y", "-y", "local")
 SHOWN = 5
 
 Occupied = tuple[int, int, int, int, int, bool, int]
 
 
 def mesh_settings(chip: Chip, blocked_tile: int = -1) -> NDArray[np.int64]:
-    """Return the settings of the router kernel, in its order.
+    """Return the settings of the router kernel, in its order; its routes are `chip.mesh.routes`.
 
     Parameters
     ----------

@@ -8,11 +8,13 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emulator.arguments import require_kind
 from emulator.atomic import atomic_file
 from emulator.chip import Chip
-from emulator.errors import RunError
+from emulator.chip.routes import PORTS
+from emulator.errors import ChipError, RunError, TraceError
 from emulator.kernels.router import Replay
-from emulator.noc.mesh import PORTS, mesh_settings, stuck_message
+from emulator.noc.mesh import mesh_settings, stuck_message
 from emulator.noc.trace import Trace, make_trace
 
 TILE_CYCLES = 200_000  # between two looks at Ctrl-C: well below 0.1 s on a loaded mesh
@@ -122,10 +124,15 @@ def replay(
     [47, 5]
     """
     if not isinstance(trace, Trace):
+        require_kind(
+            "trace", trace, Mapping, "of columns, or a Trace as load_trace returns it", TraceError
+        )
         trace = make_trace(trace)
+    require_kind("chip", chip, Chip, "as load_chip returns it", ChipError)
     trace.check_tiles(chip.mesh)
     settings = mesh_settings(chip, blocked_tile)
-    kernel = Replay(settings, trace.cycle, trace.src, trace.dst, trace.size)
+    routes = chip.mesh.routes.packed
+    kernel = Replay(settings, routes, trace.cycle, trace.src, trace.dst, trace.size)
     start = perf_counter()
     for _ in advance(kernel, chip):
         if progress is not None:

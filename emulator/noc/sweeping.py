@@ -1,13 +1,14 @@
 """Latency over offered load, measured as BookSim2 measures it: warm up, measure, drain."""
 
 from collections.abc import Callable, Sequence
-from math import isfinite, nan
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import require_kind, shown
 from emulator.chip import Chip
-from emulator.errors import RunError
+from emulator.errors import ChipError, RunError
 from emulator.kernels.router import Replay
 from emulator.noc.mesh import mesh_settings
 from emulator.noc.points import SweepPoint
@@ -96,9 +97,10 @@ def check(
     cycles: int,
 ) -> None:
     """Raise a `RunError` with everything that a sweep cannot be made with."""
+    require_kind("chip", chip, Chip, "as load_chip returns it", ChipError)
     mistakes = []
-    if traffic not in TRAFFIC:
-        mistakes.append(f"traffic '{traffic}': allowed: {', '.join(TRAFFIC)}")
+    if not isinstance(traffic, str) or traffic not in TRAFFIC:
+        mistakes.append(f"traffic {shown(traffic)}: allowed: {', '.join(TRAFFIC)}")
     elif traffic == "transpose" and chip.mesh.width != chip.mesh.height:
         mistakes.append(
             f"traffic transpose: the mesh is {chip.mesh.width} x {chip.mesh.height}; allowed: square"
@@ -109,13 +111,13 @@ def check(
         ("warmup_cycles", warmup_cycles, 0, MOST_CYCLES),
         ("cycles", cycles, 1, MOST_CYCLES),
     ):
-        if not low <= value <= high:
-            mistakes.append(f"{name} {value}: allowed: {low} to {high}")
-    bad = [load for load in loads if not (isfinite(load) and 0 < load <= 1)]
-    if bad or not loads:
-        given = ", ".join(f"{load:g}" for load in bad) or "none"
+        is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not (is_whole and low <= value <= high):
+            mistakes.append(f"{name} {shown(value)}: allowed: {low} to {high}")
+    bad = _wrong_loads(loads)
+    if bad:
         mistakes.append(
-            f"loads {given}: allowed: one or more, above 0, at most 1 flit a tile and cycle"
+            f"loads {bad}: allowed: one or more, above 0, at most 1 flit a tile and cycle"
         )
     elif not mistakes:
         n_tile_cycles = chip.mesh.n_tiles * (warmup_cycles + cycles + DRAIN_CYCLES[-1])
@@ -126,6 +128,18 @@ def check(
             )
     if mistakes:
         raise RunError("\n".join(mistakes))
+
+
+def _wrong_loads(loads: object) -> str:
+    """Return what is wrong with loads, as a message names it; nothing where all is well."""
+    if isinstance(loads, str) or not isinstance(loads, Sequence | np.ndarray):
+        return shown(loads)
+    wrong = [
+        f"{load:g}" if isinstance(load, int | float | np.number) else shown(load)
+        for load in loads
+        if not isinstance(load, int | float | np.integer | np.floating) or not 0 < load <= 1
+    ]
+    return ", ".join(wrong) if len(loads) else "none"
 
 
 def _measure_drained(
@@ -145,7 +159,7 @@ def _measure(
     first, end, last = np.cumsum(phases).tolist()
     cycle, source, target = packets(traffic, mesh, load / size, last, seed)
     flits = np.full(len(cycle), size, np.int32)
-    kernel = Replay(mesh_settings(chip), cycle, source, target, flits)
+    kernel = Replay(mesh_settings(chip), mesh.routes.packed, cycle, source, target, flits)
     arrived_flits = []
     for until in (first, end):
         for _ in advance(kernel, chip, max(0, until - TO_TERMINAL)):

@@ -17,6 +17,7 @@ from emulator.engine import Schedule, plastic_sizes
 from emulator.errors import RunError
 from emulator.observe.parquet import read_columns, read_parts, write_columns
 from emulator.observe.tables import PARTS, STEPS
+from emulator.observe.upgrade import PAYLOAD, upgraded_checkpoint
 from emulator.program import Program
 from emulator.program.container import Kind, as_tensor, read, write
 from emulator.timing import CORE_ARRAYS, SUMS, Timing
@@ -139,7 +140,8 @@ def read_plan(folder: Path) -> tuple[Plan, int]:
 
 
 def _manifest(path: Path) -> tuple[_Manifest, dict[str, NDArray[Any]]]:
-    content, tensors, _ = read(path, KIND)
+    found = read(path, KIND)
+    content, tensors = upgraded_checkpoint(found.version, found.manifest, found.tensors)
     try:
         return _Manifest.model_validate(content), tensors
     except ValidationError as error:
@@ -156,7 +158,7 @@ def read_checkpoint(folder: Path, program: Program) -> tuple[Plan, Standing, int
     """
     path = folder / CHECKPOINT
     manifest, tensors = _manifest(path)
-    if manifest.program_sha256 != program.sha256:
+    if not program.is_known_as(manifest.program_sha256):
         raise RunError(f"{path}: it was made by another program than the one in its folder")
     sizes = {
         "u": program.n_compartments,
@@ -241,7 +243,7 @@ def read_inputs(path: Path, program: Program, steps: int) -> Schedule:
     RunError
         When they do not belong to the program.
     """
-    table = read_columns(path, step="uint32", source="uint32", payload="int32")
+    table = read_columns(path, step="uint32", source="uint32", payload=PAYLOAD)
     step, source = table["step"], table["source"].copy()  # the kernels take no read-only one
     order = np.lexsort((source, step))
     if len(step) and (

@@ -6,7 +6,7 @@ chip (packets, hops, memory words) never changes, so it is worked out after the 
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,11 @@ from emulator.chip import Chip
 from emulator.errors import RunError
 from emulator.observe.counters import CHIP, CODE, Counters
 from emulator.program import Program
+from emulator.program.storage import row_words, stored_bits
 from emulator.timing import ManagementTraffic
 from emulator.timing.traffic import (
     flits_per_packet,
     instructions_per_visit,
-    row_words,
     source_cores,
     source_flits,
     source_tiles,
@@ -75,12 +75,23 @@ def count_events(
     _count_neurons(lines, program, spikes_per_source, active_per_segment[:n_segments], n_steps)
     _count_learning(lines, program, chip, active_per_segment[n_segments:])
     flits = source_flits(program, chip) if program.is_graded else flits_per_packet(chip)
-    places = source_cores(program), source_tiles(program, chip), flits
+    places = _Places(
+        source_cores(program), source_tiles(program, chip), flits, stored_bits(program, chip)
+    )
     for fired in _parts(program, np.flatnonzero(spikes_per_source)):
         _count_traffic(lines, chip, places, _Traffic(program, spikes_per_source, fired))
     _count_management(lines, chip, managed)
     lines.add("barrier", CHIP, CHIP, n_steps)
     return lines.counters()
+
+
+class _Places(NamedTuple):
+    """Where sources are, flits of their packets, and bits of a synapse of each block."""
+
+    core: NDArray[np.int32]
+    tile: NDArray[np.int32]
+    flits: NDArray[np.int32] | int
+    bits: Ints
 
 
 class _Lines:
@@ -240,62 +251,32 @@ class _Traffic:
 def _count_traffic(
     lines: _Lines,
     chip: Chip,
-    places: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32] | int],
+    places: _Places,
     traffic: _Traffic,
 ) -> None:
     core = traffic.blocks[:, 0].astype(np.int64)
     target, spikes, packets = traffic.target_population, traffic.spikes, traffic.is_packet
     length = traffic.rows["length"].astype(np.int64)
-    words = row_words(length, traffic.blocks[:, 3].astype(np.int64), chip)
+    words = row_words(length, places.bits[traffic.rows["block"]], chip.synapses)
     lines.add("synaptic_event", core, target, spikes * length)
     lines.add("synapse_word", core, target, spikes * words)
     lines.add("axon_in", core[packets], target[packets], spikes[packets])
 
     source, to_tile = traffic.source[packets], core[packets] // chip.mesh.cores_per_tile
     if chip.mesh.multicast == "tree":
-        source, hops_ew, hops_ns = _tree_hops(source, places[1], to_tile, chip.mesh.width)
+        of_source, from_tile = source, places.tile[source]
+        source, tree = np.unique(of_source, return_inverse=True)
+        hops_ew, hops_ns = chip.mesh.routes.tree_hops(tree, from_tile, to_tile)
     else:
-        to_y, to_x = np.divmod(to_tile, chip.mesh.width)
-        from_y, from_x = np.divmod(places[1][source].astype(np.int64), chip.mesh.width)
-        hops_ew, hops_ns = abs(to_x - from_x), abs(to_y - from_y)
+        hops_ew, hops_ns = chip.mesh.routes.hops(places.tile[source], to_tile)
     sent = traffic.spikes_per_source[source].astype(np.int64)
     population = traffic.program.source_population[source].astype(np.int64)
-    sender = places[0][source]  # -1, the chip, for inputs
+    sender = places.core[source]  # -1, the chip, for inputs
     is_host = sender == CHIP
     lines.add("packet", sender, population, sent)
     lines.add("axon_out", sender, population, sent * ~is_host)
     lines.add("host", sender, population, sent * is_host)
-    size = places[2]
+    size = places.flits
     flits = sent * (size if isinstance(size, int) else size[source])
     lines.add("hop_ew", sender, population, flits * hops_ew)
     lines.add("hop_ns", sender, population, flits * hops_ns)
-
-
-def _tree_hops(
-    source: Ints, source_tile: NDArray[np.int32], to_tile: Ints, width: int
-) -> tuple[Ints, Ints, Ints]:
-    """Return sources once each, and the links along x and along y of the XY tree to all their tiles.
-
-    A tree is a row from the source's tile to the farthest columns on both sides, and in each column a run to the
-    farthest rows.
-    """
-    y, x = np.divmod(to_tile, width)
-    from_y, from_x = np.divmod(source_tile[source].astype(np.int64), width)
-    first_column, run_ew = _spans(source, x - from_x)
-    in_column = source * width + x
-    first_in_column, run_ns = _spans(in_column, y - from_y)
-    hops_ns = np.zeros(int(source.max(initial=-1)) + 1, np.int64)
-    np.add.at(hops_ns, source[first_in_column], run_ns)
-    once = source[first_column]
-    return once, run_ew, hops_ns[once]
-
-
-def _spans(key: Ints, offset: Ints) -> tuple[Ints, Ints]:
-    """Return an index of each key, and the links from 0 to the farthest offsets of that key on both sides."""
-    order = np.argsort(key, kind="stable")
-    begins = np.flatnonzero(np.diff(key[order], prepend=-1))
-    if not len(begins):
-        return begins, begins
-    span = np.maximum.reduceat(np.maximum(offset[order], 0), begins)
-    span += np.maximum.reduceat(np.maximum(-offset[order], 0), begins)
-    return order[begins], span

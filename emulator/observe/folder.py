@@ -15,12 +15,12 @@ A run that has checkpoints and is not finished has checkpoint.safetensors, input
 in parts/ instead, and a manifest that says only that it is unfinished; it is read by `unfinished`.
 """
 
-import hashlib
 import json
 import os
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -32,21 +32,28 @@ from emulator.chip import Chip, chip_from_json
 from emulator.errors import EmulatorError, RunError
 from emulator.observe import tables
 from emulator.observe.checkpoint import CHECKPOINT, INPUTS, REWARDS
+from emulator.observe.lazy import File, LazyRecords, LazyRun, Sha256, fault_of, sha256_of
 from emulator.observe.learned_tables import read_learned
 from emulator.observe.managed_tables import read_managed
-from emulator.observe.records import HeldRecords
+from emulator.observe.records import HeldRecords, Records
 from emulator.observe.run import Run
+from emulator.observe.tables import TIMING_FILES
 from emulator.observe.unfinished import read_unfinished
+from emulator.observe.upgrade import upgraded_run
 from emulator.program import Program
+from emulator.program.container import PROGRAM as PROGRAM_FILE
+from emulator.program.container import identity
+from emulator.timing import Timing
 from emulator.versions import package_version
 
 FORMAT: Literal["emulator-run"] = "emulator-run"
 VERSION: Literal[3] = 3
 MANIFEST, CHIP, PROGRAM = "manifest.json", "chip.json", "program.safetensors"
 UNFINISHED = {"format": FORMAT, "version": VERSION, "status": "unfinished"}
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 T = TypeVar("T")
+_last: dict[str, Program] = {}
+"""The program that was read last from a folder that is read lazily, by its digest."""
 
 
 class _Part(BaseModel):
@@ -55,11 +62,6 @@ class _Part(BaseModel):
 
 class _Identity(_Part):
     name: str
-    sha256: Sha256
-
-
-class _File(_Part):
-    n_bytes: Count
     sha256: Sha256
 
 
@@ -87,7 +89,7 @@ class Manifest(_Part):
     wall_seconds: Annotated[float, Field(ge=0)]
     finished: str
     versions: dict[str, str]
-    files: dict[str, _File]
+    files: dict[str, File]
 
 
 def check_target(folder: Path, *, force: bool = False) -> None:
@@ -131,7 +133,7 @@ def check_unfinished(folder: Path) -> None:
     )
 
 
-def load_run(folder: Path) -> Run:
+def load_run(folder: Path, *, lazy: bool = False) -> Run:
     """Read a run folder; see `Run.load`."""
     if _read_content(folder) == UNFINISHED:
         program, chip = read_program_and_chip(folder)
@@ -141,61 +143,111 @@ def load_run(folder: Path) -> Run:
             if _read_content(folder) == UNFINISHED:  # else it has been finished meanwhile
                 raise
     manifest = _read_manifest(folder)
-    mistakes = [_compare(folder / name, file) for name, file in manifest.files.items()]
+    now = {CHIP, *TIMING_FILES}
+    mistakes = [
+        fault_of(folder / name, file, whole=not lazy or name in now)
+        for name, file in manifest.files.items()
+    ]
     if any(mistakes):
         raise RunError("\n".join(filter(None, mistakes)))
-    program, chip = read_program_and_chip(folder)
-    if program.sha256 != manifest.program.sha256:
+    program = _read_program(folder, manifest.program.sha256, lazy=lazy)
+    if not program.is_known_as(manifest.program.sha256):
         raise RunError(f"{folder / PROGRAM}: this is not the program of this run")
     unlisted = {CHIP, *tables.files(program, timed=manifest.timing is not None)} - set(
         manifest.files
     )
     if unlisted:
         raise RunError(f"{folder / MANIFEST}: it does not list '{min(unlisted)}'")
+    chip = read_chip(folder)
+    if lazy:
+        records = LazyRecords(
+            folder, program, chip, manifest.n_steps, manifest.weights_every, manifest.files
+        )
+        return _run(LazyRun, manifest, program, chip, records, _timing(folder, manifest))
     return _read_tables(folder, manifest, program, chip)
 
 
 def read_program_and_chip(folder: Path) -> tuple[Program, Chip]:
     """Return what ran, and on what."""
-    program = read_part(folder / PROGRAM, Program.load)
-    return program, read_part(folder / CHIP, lambda path: chip_from_json(path.read_text("utf-8")))
+    return read_part(folder / PROGRAM, Program.load), read_chip(folder)
+
+
+def read_chip(folder: Path) -> Chip:
+    """Return what a run ran on."""
+    return read_part(folder / CHIP, lambda path: _chip_of(path.read_text("utf-8")))
+
+
+def _read_program(folder: Path, sha256: str, *, lazy: bool) -> Program:
+    """Return the program of a run; a lazy reader takes the one it had last, where it is the same by its digest."""
+    path = folder / PROGRAM
+    if lazy and sha256 in _last and read_part(path, lambda p: identity(p, PROGRAM_FILE)) == sha256:
+        return _last[sha256]
+    program = read_part(path, Program.load)
+    if lazy:
+        _last.clear()
+        _last[program.sha256] = program
+    return program
+
+
+@lru_cache(4)
+def _chip_of(text: str) -> Chip:
+    """Return the chip of a description; folders of a sweep mostly have the same."""
+    return chip_from_json(text)
 
 
 def _read_tables(folder: Path, manifest: Manifest, program: Program, chip: Chip) -> Run:
-    n_steps, timing = manifest.n_steps, None
+    n_steps = manifest.n_steps
     step, source, payload = tables.read_spikes(folder / "spikes.parquet", program, n_steps)
-    if manifest.timing is not None:
-        kept = manifest.timing
-        names = tuple(kept.bottleneck_names)
-        timing = tables.read_timing(
-            folder, n_steps, kept.mode, kept.clock_mhz, names, kept.barrier_cycles
-        )
-    run = Run(
-        program=program,
-        chip=chip,
-        n_steps=n_steps,
-        seed=manifest.seed,
-        status=manifest.status,
-        records=HeldRecords(
-            program.n_sources,
-            step,
-            source,
-            tables.read_active(folder / "active.parquet", program, n_steps),
-            read_learned(folder, program, manifest.weights_every, n_steps),
-            tables.read_recordings(folder, program, n_steps),
-            payload,
-            read_managed(folder, program, n_steps, chip.mesh.n_cores, manifest.files),
-        ),
-        timing=timing,
-        n_overflows=manifest.n_overflows,
-        steps_asked=manifest.steps_asked,
-        wall_seconds=manifest.wall_seconds,
+    timing = _timing(folder, manifest)
+    records = HeldRecords(
+        program.n_sources,
+        step,
+        source,
+        tables.read_active(folder / "active.parquet", program, n_steps),
+        read_learned(folder, program, manifest.weights_every, n_steps),
+        tables.read_recordings(folder, program, n_steps),
+        payload,
+        read_managed(folder, program, n_steps, chip.mesh.n_cores, manifest.files),
     )
+    run = _run(Run, manifest, program, chip, records, timing)
     if tables.read_counters(folder / "counters.parquet", program) != run.counters:
         raise RunError(
             f"{folder / 'counters.parquet'}: these are not the counters of this run's spikes"
         )
     return run
+
+
+def _timing(folder: Path, manifest: Manifest) -> Timing | None:
+    kept = manifest.timing
+    if kept is None:
+        return None
+    names = tuple(kept.bottleneck_names)
+    return tables.read_timing(
+        folder, manifest.n_steps, kept.mode, kept.clock_mhz, names, kept.barrier_cycles
+    )
+
+
+def _run(
+    kind: type[Run],
+    manifest: Manifest,
+    program: Program,
+    chip: Chip,
+    records: Records,
+    timing: Timing | None,
+) -> Run:
+    """Return a run of a folder with what its manifest says."""
+    return kind(
+        program=program,
+        chip=chip,
+        n_steps=manifest.n_steps,
+        seed=manifest.seed,
+        status=manifest.status,
+        records=records,
+        timing=timing,
+        n_overflows=manifest.n_overflows,
+        steps_asked=manifest.steps_asked,
+        wall_seconds=manifest.wall_seconds,
+    )
 
 
 def manifest_of(run: Run, folder: Path) -> Manifest:
@@ -210,7 +262,7 @@ def manifest_of(run: Run, folder: Path) -> Manifest:
         weights_every=run.learned.every,
         seed=run.seed,
         n_overflows=run.n_overflows,
-        chip=_Identity(name=run.chip.name, sha256=_sha256(folder / CHIP)),
+        chip=_Identity(name=run.chip.name, sha256=sha256_of(folder / CHIP)),
         program=_Identity(name=run.program.name, sha256=run.program.sha256),
         timing=None
         if timing is None
@@ -229,17 +281,12 @@ def manifest_of(run: Run, folder: Path) -> Manifest:
             "python": platform.python_version(),
         },
         files={
-            path.name: _File(n_bytes=path.stat().st_size, sha256=_sha256(path))
+            path.name: File(n_bytes=path.stat().st_size, sha256=sha256_of(path))
             for path in sorted(folder.iterdir())
             # A program has checksums of its own.
             if path.is_file() and path.name not in {MANIFEST, PROGRAM, CHECKPOINT, INPUTS, REWARDS}
         },
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_run_folder(folder: Path) -> bool:
@@ -251,15 +298,15 @@ def _is_run_folder(folder: Path) -> bool:
 
 
 def _read_content(folder: Path) -> dict[str, Any]:
-    """Return what the manifest of a run folder of this version holds."""
+    """Return what the manifest of a run folder holds, as this version would have written it."""
     path = folder / MANIFEST
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder}: this is a file; a run is a folder")
-    if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder")
-    if not path.is_file():
-        raise RunError(f"{folder}: not a run folder: it has no {MANIFEST}")
     try:
+        if folder.exists() and not folder.is_dir():
+            raise RunError(f"{folder}: this is a file; a run is a folder")
+        if not folder.is_dir():
+            raise RunError(f"{folder}: there is no such folder")
+        if not path.is_file():
+            raise RunError(f"{folder}: not a run folder: it has no {MANIFEST}")
         content = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from None
@@ -267,10 +314,11 @@ def _read_content(folder: Path) -> dict[str, Any]:
         raise RunError(f"{path}: damaged: it is not JSON") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise RunError(f"{path}: not the manifest of a run: its format is not '{FORMAT}'")
+    content = upgraded_run(content)
     if content.get("version") != VERSION:
         raise RunError(
             f"{path}: run format {content.get('version')!r}; "
-            f"this version of the emulator reads {VERSION}"
+            f"this version of the emulator reads 1 to {VERSION}"
         )
     return content
 
@@ -282,21 +330,6 @@ def _read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         mistakes = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise RunError(f"{path}: damaged: " + "; ".join(mistakes)) from None
-
-
-def _compare(path: Path, listed: _File) -> str | None:
-    """Return what is wrong with a file that a manifest lists."""
-    if not path.is_file():
-        return f"{path}: this file of the run is missing"
-    try:
-        size, digest = path.stat().st_size, _sha256(path)
-    except OSError as error:
-        return f"{path}: cannot be read: {error.strerror}"
-    if size != listed.n_bytes:
-        return f"{path}: damaged: it has {size} bytes; the manifest says {listed.n_bytes}"
-    return (
-        None if digest == listed.sha256 else f"{path}: damaged: its checksum is not the manifest's"
-    )
 
 
 def read_part(path: Path, read: Callable[[Path], T]) -> T:

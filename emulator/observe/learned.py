@@ -1,11 +1,12 @@
 """What a run's plastic synapses have learned: at its end, and every so many steps."""
 
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import frozen, is_one_of, is_whole, quoted, shown
 from emulator.chip import fingerprint_of
 from emulator.errors import RunError
 from emulator.learning import PRE_TRACES, TRACES
@@ -31,13 +32,30 @@ class Synapses:
     """
 
     def __init__(self, program: Program, name: str) -> None:
-        self.pre, self.post, place, _ = program.synapse_places(name)
+        self.name = name
+        pre, post, place, _ = program.synapse_places(name)
         self.first = int(place.min()) if len(place) else 0
-        self.place = place - self.first
+        self.pre, self.post, self.place = frozen(pre), frozen(post), frozen(place - self.first)
         sizes = {p["name"]: p["size"] for p in program.manifest["populations"]}
         projection = next(p for p in program.manifest["projections"] if p["name"] == name)
         self.shape = sizes[projection["target"]], sizes[projection["source"]]
         self.words = program.synapses[self.first : self.first + len(place)]
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """The synapses by pre, then post; those of one pair in the order in which they were given."""
+        order: NDArray[np.int64] = np.lexsort((self.post, self.pre))
+        return order
+
+    @cached_property
+    def repeats(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Of each synapse that is not the first of its pair of neurons: itself, and the first."""
+        pre, post = self.pre[self.order], self.post[self.order]
+        new = np.ones(len(pre), bool)
+        new[1:] = (pre[1:] != pre[:-1]) | (post[1:] != post[:-1])
+        first = np.maximum.accumulate(np.where(new, np.arange(len(new)), 0))
+        again = np.flatnonzero(~new)
+        return self.order[again], self.order[first[again]]
 
     def values(self, own: dict[str, NDArray[Any]], what: str) -> NDArray[np.int32]:
         """Return weights (mantissas), delays or tags of each synapse."""
@@ -53,10 +71,36 @@ class Synapses:
             words.view(np.int32) >> 23 if what == "weights" else (words >> 16 & 63).astype(np.int32)
         )
 
-    def dense(self, values: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return values as a matrix (post, pre), 0 where there is no synapse; those of one pair are added."""
+    def conflict(self, values: NDArray[np.int32], what: str) -> str:
+        """Say why delays or tags are no matrix: a pair of neurons has several synapses that differ; or nothing."""
+        if what == "weights":
+            return ""
+        again, first = self.repeats
+        differ = np.flatnonzero(values[again] != values[first])
+        if not len(differ):
+            return ""
+        k = int(again[differ[0]])
+        return (
+            f"'{self.name}': several synapses from neuron {self.pre[k]} to neuron {self.post[k]} have different "
+            f"{what}, so these are no matrix (post, pre); run.synapses('{self.name}') has its synapses one by one"
+        )
+
+    def dense(self, values: NDArray[np.int32], what: str) -> NDArray[np.int32]:
+        """Return values as a matrix (post, pre), 0 where there is no synapse; weights of one pair are added.
+
+        Raises
+        ------
+        RunError
+            When delays or tags of one pair are different.
+        """
+        conflict = self.conflict(values, what)
+        if conflict:
+            raise RunError(conflict)
         table = np.zeros(self.shape, np.int32)
-        np.add.at(table, (self.post, self.pre), values)
+        if what == "weights":
+            np.add.at(table, (self.post, self.pre), values)
+        else:
+            table[self.post, self.pre] = values
         return table
 
 
@@ -77,7 +121,23 @@ class Learned:
         self, program: Program, states: list[tuple[int, State]], every: int | None = None
     ) -> None:
         self.program, self.states, self.every = program, states, every
-        self.synapses_of = cache(lambda name: Synapses(program, name))
+        for _, state in states:
+            for own in state.values():
+                for array in own.values():
+                    frozen(array)
+        self._synapses: dict[str, Synapses] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs: no management functions, nothing that follows from the rest."""
+        return {
+            "program": self.program.bare, "states": self.states, "every": self.every, "_synapses": {},
+        }  # fmt: skip
+
+    def synapses_of(self, name: str) -> Synapses:
+        """Return the synapses of a projection."""
+        if name not in self._synapses:
+            self._synapses[name] = Synapses(self.program, name)
+        return self._synapses[name]
 
     @cached_property
     def steps(self) -> list[int]:
@@ -86,46 +146,71 @@ class Learned:
 
     def final(self, name: str) -> dict[str, NDArray[Any]]:
         """Return the last state of a projection; of one that does not learn, what the program holds."""
+        return self._state(name, None)
+
+    def _state(self, name: str, step: int | None) -> dict[str, NDArray[Any]]:
+        """Return the state of a projection at the end, or after so many steps."""
         names = [p["name"] for p in self.program.manifest["projections"]]
-        if name not in names:
-            raise KeyError(f"no projection '{name}'; there are: {', '.join(names)}")
-        if self.states and name in self.states[-1][1]:
-            return self.states[-1][1][name]
-        return {"words": self.synapses_of(name).words}
+        if not is_one_of(name, names):
+            raise KeyError(f"no projection {quoted(name)}; there are: {', '.join(names)}")
+        states = {k: state for k, state in self.states if step is None or k in self.steps}
+        if step is not None and not (is_whole(step) and step in states):
+            kept = ", ".join(map(str, self.steps)) or "none: weights_every was not given"
+            raise RunError(f"step is {shown(step)}; synapses were kept after these: {kept}")
+        found = states.get(step, {}) if step is not None else [{}, *states.values()][-1]
+        return found.get(name, {"words": self.synapses_of(name).words})
 
     def matrix(self, name: str, what: str) -> NDArray[np.int32]:
         """Return weights, delays or tags of a projection at the end, (post, pre)."""
         own = self.final(name)
         synapses = self.synapses_of(name)
-        self._require_room(name, synapses, 1)
-        return synapses.dense(synapses.values(own, what))
+        self._require_room(synapses, 1)
+        return synapses.dense(synapses.values(own, what), what)
 
-    def table(self, name: str) -> dict[str, NDArray[np.int32]]:
-        """Return pre, post, weight, delay and tag of each synapse of a projection at the end."""
-        own, synapses = self.final(name), self.synapses_of(name)
+    def table(self, name: str, step: int | None = None) -> dict[str, NDArray[np.int32]]:
+        """Return pre, post, weight, delay and tag of each synapse of a projection; see `Run.synapses`."""
+        own = self._state(name, step)
+        synapses = self.synapses_of(name)
         values = {what[:-1]: synapses.values(own, what) for what in SYNAPTIC}
-        return {"pre": synapses.pre, "post": synapses.post} | values
+        columns = {"pre": synapses.pre, "post": synapses.post} | values
+        return {column: array[synapses.order] for column, array in columns.items()}
 
-    def recordings(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Return what was kept every so many steps: (n, post, pre) by projection, and traces (n, neurons)."""
+    def recordings(self) -> dict[str, dict[str, NDArray[Any] | str]]:
+        """Return what was kept every so many steps: (n, post, pre) by projection, and traces (n, neurons).
+
+        Where something is no matrix, or too large a one, there is the reason.
+        """
         kept = [state for step, state in self.states if step in set(self.steps)]
-        found: dict[str, dict[str, NDArray[Any]]] = {}
+        found: dict[str, dict[str, NDArray[Any] | str]] = {}
         if not self.every:
             return found
         for k, rule in self.program.rules.items():
             name = self.program.manifest["projections"][k]["name"]
             synapses, own = self.synapses_of(name), found.setdefault(name, {})
             wanted = [w for w in SYNAPTIC if w != "tags" or rule.has_tag]
-            self._require_room(name, synapses, len(kept) * len(wanted))
-            for what in wanted:
-                each = [synapses.dense(synapses.values(state[name], what)) for state in kept]
-                own[what] = np.array(each, np.int32).reshape(-1, *synapses.shape)
+            own |= self._matrices(synapses, wanted, [state[name] for state in kept])
             for trace in TRACES:
                 if getattr(rule, trace) is not None:
                     size = synapses.shape[1 if trace in PRE_TRACES else 0]
-                    own[trace] = np.array([s[name][trace] for s in kept], np.uint8).reshape(
-                        -1, size
-                    )
+                    rows = np.array([s[name][trace] for s in kept], np.uint8)
+                    own[trace] = frozen(rows.reshape(-1, size))
+        return found
+
+    def _matrices(
+        self, synapses: Synapses, wanted: list[str], states: list[dict[str, NDArray[Any]]]
+    ) -> dict[str, NDArray[Any] | str]:
+        """Return matrices of a projection, one for each state."""
+        too_large = self._too_large(synapses, len(states) * len(wanted))
+        found: dict[str, NDArray[Any] | str] = {}
+        for what in wanted:
+            each = [synapses.values(state, what) for state in states]
+            conflicts = filter(None, (synapses.conflict(values, what) for values in each))
+            reason = too_large or next(conflicts, "")
+            if reason:
+                found[what] = reason
+            else:
+                table = np.array([synapses.dense(values, what) for values in each], np.int32)
+                found[what] = frozen(table.reshape(-1, *synapses.shape))
         return found
 
     def trained(self) -> Program:
@@ -144,14 +229,22 @@ class Learned:
         function.pop("learning", None)
         chip = manifest["chip"] | {"function": function, "fingerprint": fingerprint_of(function)}
         changed = manifest | {"projections": projections, "chip": chip}
-        trained = Program(changed, tables | {"synapses": synapses})
+        trained = Program(changed, tables | {"synapses": frozen(synapses)})
         trained.managed = self.program.managed
         return trained
 
-    def _require_room(self, name: str, synapses: Synapses, n: int) -> None:
+    def _require_room(self, synapses: Synapses, n: int) -> None:
+        reason = self._too_large(synapses, n)
+        if reason:
+            raise RunError(reason)
+
+    @staticmethod
+    def _too_large(synapses: Synapses, n: int) -> str:
+        """Say why so many matrices cannot be had; nothing if they can."""
         n_bytes = 4 * n * synapses.shape[0] * synapses.shape[1]
-        if n_bytes > MOST_BYTES:
-            raise RunError(
-                f"'{name}': matrices (post, pre) of it take {n_bytes / 1e9:,.1f} GB; "
-                "run.learned.table(name) has its synapses one by one"
-            )
+        if n_bytes <= MOST_BYTES:
+            return ""
+        return (
+            f"'{synapses.name}': matrices (post, pre) of it take {n_bytes / 1e9:,.1f} GB; "
+            f"run.synapses('{synapses.name}') has its synapses one by one"
+        )

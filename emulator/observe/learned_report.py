@@ -9,12 +9,11 @@ from rich.text import Text
 
 from emulator.chip import Chip
 from emulator.learning import trace_lines
-from emulator.observe.quantities import energy_text, table_of
+from emulator.observe.quantities import energy_text, share_text, table_of
 from emulator.observe.run import Run
+from emulator.observe.tabulated import Paragraph, cut
 from emulator.timing.traffic import instructions_per_visit
 from emulator.units import exact
-
-MAX_PROJECTIONS = 30
 
 
 def learning_figures(run: Run) -> list[dict[str, Any]]:
@@ -82,20 +81,21 @@ def _weights(words: NDArray[np.uint32], chip: Chip, mode: str) -> dict[str, Any]
     }
 
 
-def learning_tables(lines: list[dict[str, Any]]) -> RenderableType:
-    """Return the tables of what was learned."""
+def learning_tables(lines: list[dict[str, Any]], most: int) -> RenderableType:
+    """Return the tables of what was learned, of so many projections at most."""
     done = table_of(
         "Learning",
-        ("projection", "left"), ("synapses", "right"), ("cores", "right"), ("visits", "right"),
+        ("projection", "name"), ("synapses", "right"), ("cores", "right"), ("visits", "right"),
         ("per step", "right"), ("instructions", "right"), ("energy", "right"),
     )  # fmt: skip
     weights = table_of(
-        "Weights that learned", ("projection", "left"), ("", "left"), ("mean", "right"),
+        "Weights that learned", ("projection", "name"), ("", "name"), ("mean", "right"),
         ("min", "right"), ("max", "right"), ("at minimum", "right"), ("at maximum", "right"),
     )  # fmt: skip
-    for line in lines[:MAX_PROJECTIONS]:
+    shown, left_out = cut(lines, most, lambda line: line["visits"], "of most visits")
+    for line in shown:
         done.add_row(
-            Text(line["projection"]),
+            line["projection"],
             f"{line['synapses']:,}",
             f"{line['cores']:,}",
             f"{line['visits']:,}",
@@ -108,31 +108,27 @@ def learning_tables(lines: list[dict[str, Any]]) -> RenderableType:
             if values is not None:
                 low, high = line["weight_limits"]
                 weights.add_row(
-                    Text(line["projection"] if when == "before" else f"  {low:,} to {high:,}"),
+                    line["projection"] if when == "before" else f"  {low:,} to {high:,}",
                     when,
                     f"{values['mean']:,.2f}",
                     f"{values['min']:,}",
                     f"{values['max']:,}",
-                    f"{100 * values['share_at_minimum']:.1f} %",
-                    f"{100 * values['share_at_maximum']:.1f} %",
+                    share_text(values["share_at_minimum"]),
+                    share_text(values["share_at_maximum"]),
                 )
-    rest = len(lines) - MAX_PROJECTIONS
-    note = Text(f"  {rest:,} more; emulator report --json lists all\n" if rest > 0 else "")
-    note.append(
-        "  visits: synapses that a rule went through; instructions: micro-instructions;\n"
-        "  weights: mantissas, and below a name the limits to which they are clipped\n"
+    note = Paragraph(
+        f"{left_out}visits: synapses that a rule went through; instructions: micro-instructions; weights: mantissas, "
+        "and below a name the limits to which they are clipped"
     )
-    return Group(done, _rules(lines[:MAX_PROJECTIONS]), weights, note)
+    return Group(done, *_rules(shown), Text(), weights, note, Text())
 
 
-def _rules(lines: list[dict[str, Any]]) -> Text:
-    text = Text()
+def _rules(lines: list[dict[str, Any]]) -> list[Paragraph]:
+    found = []
     for line in lines:
         epoch = f"epoch {line['epoch']}, {line['instructions_per_visit']} instructions a visit"
-        text.append(f"  {line['projection']}: {epoch}\n")
-        for key in ("dw", "dd", "dt"):
-            if line[key] is not None:
-                text.append(f"    {key} = {line[key]}\n")
-        for name, what in line["traces"].items():
-            text.append(f"    {name}: {what}\n")
-    return text
+        found.append(Paragraph(f"{line['projection']}: {epoch}"))
+        told = {key: line[key] for key in ("dw", "dd", "dt") if line[key] is not None}
+        found += [Paragraph(f"{key} = {rule}", indent=4) for key, rule in told.items()]
+        found += [Paragraph(f"{name}: {what}", indent=4) for name, what in line["traces"].items()]
+    return found

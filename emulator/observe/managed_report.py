@@ -8,8 +8,9 @@ from rich.text import Text
 
 from emulator.account import CALL, INSTRUCTIONS, READ, RECEIVE, SEND, WRITE
 from emulator.network.managed import HOST, PHASES
-from emulator.observe.quantities import energy_text, table_of, time_text
+from emulator.observe.quantities import energy_text, share_text, table_of, time_text
 from emulator.observe.run import Run
+from emulator.observe.tabulated import Paragraph
 from emulator.units import seconds_from_cycles
 
 COUNTED = {
@@ -81,13 +82,10 @@ def management_tables(data: dict[str, Any]) -> RenderableType:
             f"{sum(line['cycles_by_phase'].values()):,}" if on_chip and timed else "-",
             energy_text(line["energy_pj"]) if on_chip else "-",
         )
-    note = Text(
-        "  words: of neuron cores, read or written, each with its packets; the\n"
-        "  host's own computer is not counted\n"
-    )
+    note = "words: of neuron cores, read or written, each with its packets; the host's own computer is not counted"
     if data["cycles"] is not None:
-        note = Text(
-            f"  {100 * data['share_of_time']:.1f} % of the run's time: {data['cycles']:,} cycles, "
-            f"{time_text(data['seconds'])}, in {data['steps']:,} steps\n"
-        ).append_text(note)
-    return Group(table, note)
+        note = (
+            f"{share_text(data['share_of_time'])} of the run's time: {data['cycles']:,} cycles, "
+            f"{time_text(data['seconds'])}, in {data['steps']:,} steps; {note}"
+        )
+    return Group(table, Paragraph(note), Text())

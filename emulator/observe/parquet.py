@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.atomic import atomic_file
 from emulator.errors import RunError
+from emulator.observe.upgrade import Later
 
 GROUP_ROWS = 1 << 20
 """Rows of a row group: what a stream holds in memory."""
@@ -83,7 +85,7 @@ def _table(columns: Columns) -> Any:
     return pa.table(arrays)
 
 
-def _writer(path: Path, schema: Any) -> Any:
+def _writer(path: Path | BinaryIO, schema: Any) -> Any:
     """Return a writer. Neurons, which rise within a step, are stored as differences: a fifth of the size, no slower."""
     as_differences = [name for name in schema.names if name in DIFFERENCES]
     return _pyarrow().parquet.ParquetWriter(
@@ -172,6 +174,17 @@ class Stream:
         return self._folder / f"{self.path.stem}.{index}.parquet"
 
 
+def add_column(path: Path, name: str, kind: Later) -> None:
+    """Give a table of an earlier format the column that it lacks, at one instant; one that has it stays as it is."""
+    pa = _pyarrow()
+    table = pa.parquet.read_table(path)
+    if name in table.column_names:
+        return
+    table = table.append_column(name, pa.array(np.full(len(table), kind.value, kind)))
+    with atomic_file(path) as file, _writer(file, table.schema) as writer:
+        writer.write_table(table)
+
+
 def read_parts(
     path: Path, parts: Path, n_parts: int, **wanted: str | Sequence[str]
 ) -> dict[str, NDArray[Any]]:
@@ -201,7 +214,7 @@ def read_columns(path: Table, **wanted: str | Sequence[str]) -> dict[str, NDArra
     path : Path or InParts
         The file.
     **wanted : str or sequence of str
-        For each column its dtype, or for a column of names the names it may hold.
+        For each column its dtype, or for a column of names the names it may hold. One that is `Later` may be missing.
 
     Returns
     -------
@@ -224,10 +237,13 @@ def read_columns(path: Table, **wanted: str | Sequence[str]) -> dict[str, NDArra
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RunError(f"{path}: this is no readable Parquet file: {reason}") from None
-    if missing:
-        raise RunError(f"{path}: it has no column '{min(missing)}'")
+    absent = {name for name in missing if isinstance(wanted[name], Later)}
+    if missing - absent:
+        raise RunError(f"{path}: it has no column '{min(missing - absent)}'")
     return {
-        name: _numbers(path, name, table[name], kind)
+        name: np.full(len(table), kind.value, kind)
+        if name in absent and isinstance(kind, Later)
+        else _numbers(path, name, table[name], kind)
         if isinstance(kind, str)
         else _codes(path, name, table[name], kind)
         for name, kind in wanted.items()

@@ -1,10 +1,9 @@
-"""Quantities and tables as people read them: 12.3 nJ, 4.56 ms, 1,234."""
+"""Quantities and tables as people read them: 12.3 nJ, 4.56 ms, 12.3 %, 1,234."""
 
 from fractions import Fraction
 from typing import Literal
 
-from rich import box
-from rich.table import Table
+from emulator.observe.tabulated import Kind, TextTable
 
 PREFIXES = ((0, ""), (-3, "m"), (-6, "u"), (-9, "n"), (-12, "p"), (-15, "f"))
 
@@ -35,9 +34,13 @@ def power_text(watts: Fraction | float) -> str:
     return _scaled(watts, "W")
 
 
-def table_of(title: str, *columns: tuple[str, Literal["left", "right"]]) -> Table:
-    """Return an empty table with a title and columns (header, justify)."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for header, justify in columns:
-        table.add_column(header, justify=justify, overflow="fold", no_wrap=justify == "right")
-    return table
+def share_text(part: float, total: float = 1) -> str:
+    """Return a share in percent: `12.3 %`; `-` of nothing."""
+    return f"{100 * part / total:.1f} %" if total else "-"
+
+
+def table_of(title: str, *columns: tuple[str, Kind | Literal["left"]]) -> TextTable:
+    """Return an empty table with a title and columns (header, kind); what stands left is text."""
+    return TextTable(
+        title, [(header, "text" if kind == "left" else kind) for header, kind in columns]
+    )

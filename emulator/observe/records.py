@@ -5,20 +5,31 @@ and recordings. Parts are put together in memory (`Collector`) or written as the
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.account import Managed, joined
+from emulator.account import NO_LINES, Managed, joined
+from emulator.arguments import frozen
 from emulator.engine import Chunk, Probed
 from emulator.observe.learned import Learned, State
 from emulator.program import Program
 
+Neurons = dict[str, dict[str, NDArray[np.int64]]]
+"""The neurons recorded, by population and variable."""
 Columns = dict[str, dict[str, NDArray[Any]]]
 """Recordings by population and variable, (n_steps, n_neurons of the probe)."""
+
+
+def freeze_columns(columns: Columns) -> Columns:
+    """Return recordings after making them read-only."""
+    for variables in columns.values():
+        for rows in variables.values():
+            frozen(rows)
+    return columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +136,7 @@ class Records(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class HeldRecords:
-    """Records in memory; see `Records`."""
+    """Records in memory, read-only; see `Records`."""
 
     n_sources: int
     spike_step: NDArray[np.uint32]
@@ -136,16 +147,80 @@ class HeldRecords:
     spike_payload: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     managed: Managed = field(default_factory=Managed)
 
+    def __post_init__(self) -> None:
+        for array in (self.spike_step, self.spike_source, self.active, self.spike_payload):
+            frozen(array)
+        for table in self.managed:
+            frozen(table)
+        freeze_columns(self.recordings)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs."""
+        return {own.name: getattr(self, own.name) for own in fields(self)}
+
     @cached_property
     def spikes_per_source(self) -> NDArray[np.int64]:
         """How often each source fired, (n_sources,)."""
-        return np.bincount(self.spike_source, minlength=self.n_sources)
+        return frozen(np.bincount(self.spike_source, minlength=self.n_sources))
 
     @cached_property
     def active_per_segment(self) -> NDArray[np.int64]:
         """What was counted, summed over the steps, (n_counts,)."""
-        total: NDArray[np.int64] = self.active.sum(axis=0, dtype=np.int64)
-        return total
+        return frozen(self.active.sum(axis=0, dtype=np.int64))
+
+
+class OnePart:
+    """Records of a run that came in one part, which is kept as it is, read-only; see `Records`."""
+
+    def __init__(self, program: Program, part: Part, learned: Learned) -> None:
+        self._n_sources, self._part, self.learned = program.n_sources, part, learned
+        for array in (part.spike_source, part.active, part.spike_payload, *part.managed):
+            frozen(array)
+        freeze_columns(part.recordings)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs."""
+        return {name: vars(self)[name] for name in ("_n_sources", "_part", "learned")}
+
+    @cached_property
+    def spike_step(self) -> NDArray[np.uint32]:
+        """Step of every spike, (n_spikes,), ascending."""
+        return frozen(self._part.spike_step)
+
+    @property
+    def spike_source(self) -> NDArray[np.uint32]:
+        """Source of every spike, inputs included, ascending in each step."""
+        return self._part.spike_source
+
+    @property
+    def spike_payload(self) -> NDArray[np.int32]:
+        """Payload of every spike, 1 of those without; empty where the program has none."""
+        return self._part.spike_payload
+
+    @property
+    def active(self) -> NDArray[np.uint32]:
+        """What was counted in each step, (n_steps, n_counts): see `Part`."""
+        return self._part.active
+
+    @property
+    def recordings(self) -> Columns:
+        """What was probed."""
+        return self._part.recordings
+
+    @property
+    def managed(self) -> Managed:
+        """What management cores did."""
+        return self._part.managed
+
+    @cached_property
+    def spikes_per_source(self) -> NDArray[np.int64]:
+        """How often each source fired, (n_sources,)."""
+        return frozen(np.bincount(self._part.spike_source, minlength=self._n_sources))
+
+    @cached_property
+    def active_per_segment(self) -> NDArray[np.int64]:
+        """What was counted, summed over the steps, (n_counts,)."""
+        return frozen(self._part.active.sum(axis=0, dtype=np.int64))
 
 
 def part_of(records: Records) -> Part:
@@ -165,19 +240,41 @@ def empty_part(program: Program, first_step: int) -> Part:
 
 
 class Collector:
-    """Keeps the parts of a run in memory."""
+    """Keeps the parts of a run in memory.
 
-    def __init__(self, program: Program, weights_every: int | None = None) -> None:
+    Parameters
+    ----------
+    program : Program
+        What runs.
+    weights_every : int, optional
+        After how many steps states of plastic synapses are kept.
+    probed : Neurons, optional
+        The neurons recorded, as `probed_neurons` returns them, where they are known already.
+    """
+
+    def __init__(
+        self, program: Program, weights_every: int | None = None, probed: Neurons | None = None
+    ) -> None:
         self.program, self.weights_every = program, weights_every
+        self._probed = probed_neurons(program) if probed is None else probed
         self._parts: list[Part] = []
 
     def add(self, part: Part) -> None:
         """Keep the steps that follow those before."""
         self._parts.append(part)
 
-    def records(self) -> HeldRecords:
-        """Return what was kept, in one piece."""
-        parts, program = self._parts, self.program
+    def records(self) -> Records:
+        """Return what was kept, in one piece; it is given away."""
+        parts, self._parts = self._parts, []
+        learned = Learned(
+            self.program, [state for p in parts for state in p.learned], self.weights_every
+        )
+        if len(parts) == 1:  # a short run: nothing is copied
+            return OnePart(self.program, parts[0], learned)
+        return self._joined(parts, learned)
+
+    def _joined(self, parts: list[Part], learned: Learned) -> HeldRecords:
+        program = self.program
         none = np.empty(0, np.uint32)
         return HeldRecords(
             program.n_sources,
@@ -186,7 +283,7 @@ class Collector:
             np.concatenate(
                 [np.empty((0, program.n_counts), np.uint32), *(p.active for p in parts)]
             ),
-            Learned(program, [state for p in parts for state in p.learned], self.weights_every),
+            learned,
             {
                 population: {
                     variable: np.concatenate([p.recordings[population][variable] for p in parts])
@@ -194,28 +291,30 @@ class Collector:
                     else np.empty((0, len(neurons)), np.bool_ if variable == "spikes" else np.int32)
                     for variable, neurons in variables.items()
                 }
-                for population, variables in probed_neurons(program).items()
+                for population, variables in self._probed.items()
             },
             np.concatenate([np.empty(0, np.int32), *(p.spike_payload for p in parts)]),
             joined([p.managed for p in parts]),
         )
 
 
-def probed_neurons(program: Program) -> dict[str, dict[str, NDArray[np.int64]]]:
+def probed_neurons(program: Program) -> Neurons:
     """Return the neurons recorded of each population and variable, in the order of the recordings.
 
-    Several probes of one variable make one recording, in the order in which they were asked for.
+    Several probes of one variable make one recording: the neurons of the first as they stand there, repeats included,
+    and of each further one those that none before it has.
     """
     sizes = {p["name"]: p["size"] for p in program.manifest["populations"]}
     probed: dict[str, dict[str, list[int]]] = {}
     for probe in program.manifest["probes"]:
         population, neurons = probe["population"], probe["neurons"]
         asked = probed.setdefault(population, {}).setdefault(probe["variable"], [])
-        asked += range(sizes[population]) if neurons is None else neurons
+        earlier = set(asked)
+        wanted = range(sizes[population]) if neurons is None else neurons
+        asked += [neuron for neuron in wanted if neuron not in earlier]
     return {
         population: {
-            variable: np.array(list(dict.fromkeys(neurons)), np.int64)
-            for variable, neurons in variables.items()
+            variable: np.array(neurons, np.int64) for variable, neurons in variables.items()
         }
         for population, variables in probed.items()
     }
@@ -226,14 +325,17 @@ class Probes:
 
     Attributes
     ----------
+    neurons : Neurons
+        What is recorded.
     read : Probed
         What is read in each step.
     """
 
     def __init__(self, program: Program) -> None:
+        self.neurons = probed_neurons(program)
         self._sources: dict[str, dict[str, NDArray[Any]]] = {}
         self._kind: dict[str, dict[str, str]] = {}
-        for population, variables in probed_neurons(program).items():
+        for population, variables in self.neurons.items():
             own = self._sources.setdefault(population, {})
             kinds = self._kind.setdefault(population, {})
             programmed = program.model_of(population) is not None
@@ -247,6 +349,13 @@ class Probes:
                 own[variable] = where[neurons]
                 kinds[variable] = "words" if is_word else variable
         self.read = Probed(self._of("u"), self._of("v"), self._of("words").astype(np.int64))
+        self._columns = {
+            population: {
+                variable: self._column(kinds[variable], places)
+                for variable, places in self._sources[population].items()
+            }
+            for population, kinds in self._kind.items()
+        }
 
     def _of(self, kind: str) -> NDArray[Any]:
         asked: Iterable[NDArray[Any]] = (
@@ -257,39 +366,44 @@ class Probes:
         )
         return np.unique(np.concatenate([np.empty(0, np.int32), *asked]))
 
-    def part(self, chunk: Chunk) -> Part:
-        """Return a chunk of the engine with its columns by population and variable."""
-        bare = Part(
-            chunk.first_step,
-            chunk.spike_start,
-            chunk.spike_source,
-            chunk.active,
-            {},
-            chunk.spike_payload,
-        )
-        columns: dict[str, tuple[NDArray[Any], NDArray[np.int32]]] = {
-            "u": (self.read.u, chunk.u),
-            "v": (self.read.v, chunk.v),
-            "words": (self.read.words, chunk.words),
-        }
+    def _column(self, kind: str, places: NDArray[Any]) -> NDArray[np.int64] | None:
+        """Return which columns of what is read are recorded; None: all, as they are."""
+        if kind == "spikes":
+            return None
+        there = getattr(self.read, kind)
+        return None if np.array_equal(there, places) else np.searchsorted(there, places)
+
+    def part(
+        self,
+        chunk: Chunk,
+        learned: tuple[tuple[int, State], ...] = (),
+        managed: Managed = NO_LINES,
+    ) -> Part:
+        """Return a chunk of the engine with its columns by population and variable, and what else is to be kept."""
+        recordings: Columns = {}
         for population, variables in self._sources.items():
-            recorded = bare.recordings[population] = {}
+            recorded = recordings[population] = {}
             for variable, places in variables.items():
                 kind = self._kind[population][variable]
                 if kind == "spikes":
-                    recorded[variable] = _raster(bare, places)
-                else:
-                    there, rows = columns[kind]
-                    recorded[variable] = rows[:, np.searchsorted(there, places)]
-        return bare
+                    recorded[variable] = _raster(chunk, places)
+                    continue
+                rows, columns = getattr(chunk, kind), self._columns[population][variable]
+                recorded[variable] = rows if columns is None else rows[:, columns]
+        return Part(
+            chunk.first_step, chunk.spike_start, chunk.spike_source, chunk.active, recordings,
+            chunk.spike_payload, learned, managed,
+        )  # fmt: skip
 
 
-def _raster(part: Part, sources: NDArray[np.int32]) -> NDArray[np.bool_]:
+def _raster(chunk: Chunk, sources: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Return in which steps each of some sources fired, (n_steps, n_sources)."""
-    raster = np.zeros((part.n_steps, len(sources)), bool)
-    order = np.argsort(sources)
-    at = np.searchsorted(sources[order], part.spike_source)
-    hit = at < len(sources)
-    hit[hit] = sources[order][at[hit]] == part.spike_source[hit]
-    raster[part.spike_step[hit] - part.first_step, order[at[hit]]] = True
-    return raster
+    each, column = np.unique(sources, return_inverse=True)
+    n_steps = len(chunk.active)
+    raster = np.zeros((n_steps, len(each)), bool)
+    at = np.searchsorted(each, chunk.spike_source)
+    hit = at < len(each)
+    hit[hit] = each[at[hit]] == chunk.spike_source[hit]
+    step = np.repeat(np.arange(n_steps), np.diff(chunk.spike_start))
+    raster[step[hit], at[hit]] = True
+    return raster[:, column.reshape(-1)]

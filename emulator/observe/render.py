@@ -1,25 +1,25 @@
-"""The report of a run for people: tables and a map of the cores, in 80 columns or more."""
+"""The report of a run for people: tables and a map of the cores, whole words and names at any width."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from emulator.chip import Chip
 from emulator.observe.energy import STATIC
-from emulator.observe.heatmap import COLOURS, heat_map, level_glyph
+from emulator.observe.heatmap import COLOURS, cell_of_map, heat_map, level_glyph
 from emulator.observe.learned_report import learning_tables
 from emulator.observe.managed_report import management_tables
-from emulator.observe.quantities import energy_text, power_text, table_of, time_text
-from emulator.observe.report import MEANING, figures
+from emulator.observe.quantities import energy_text, power_text, share_text, table_of, time_text
+from emulator.observe.report import MEANING, TOP, figures
 from emulator.observe.run import Run
+from emulator.observe.tabulated import Kind, Paragraph, TextTable, cut
 from emulator.observe.timed import timing_tables
 
 MapOf = Literal["energy", "spikes"]
-MAX_POPULATIONS = 30
 COLUMNS_FOR_MEANINGS = 132
 MOST_NOTES = 5
 
@@ -54,11 +54,18 @@ def notes_lines(
         return cut
     shown = cut[: most - 1]
     rest = f"{len(notes) - len(shown)} more" if len(notes) > len(shown) else ""
-    whole = "these whole" if shown != list(notes[: len(shown)]) else ""
+    whole = "these in full" if shown != list(notes[: len(shown)]) else ""
     return [*shown, f"{' and '.join(filter(None, (rest, whole)))} with --verbose"]
 
 
-def print_report(run: Run, console: Console | None = None, *, map_of: MapOf = "energy") -> None:
+def print_report(
+    run: Run,
+    console: Console | None = None,
+    *,
+    map_of: MapOf = "energy",
+    top: int | None = None,
+    verbose: bool = False,
+) -> None:
     """Print the report of a run.
 
     Parameters
@@ -69,22 +76,32 @@ def print_report(run: Run, console: Console | None = None, *, map_of: MapOf = "e
         Where; by default the standard output.
     map_of : {"energy", "spikes"}
         What the map of the cores shows.
+    top : int, optional
+        Lines of tables that are cut: populations, projections that learn, links, rounded parameters. By default 30
+        of each, and 5 links.
+    verbose : bool
+        Whether to print everything that the figures rest on, not five lines of it.
     """
     console = console or Console()
-    data = figures(run)
+    data, width = figures(run, top=top), console.width
     unicode = console.encoding.lower().startswith("utf")
+    most = TOP if top is None else top
     console.print(_title(data))
+    print_notes(console, [f"warning: {text}" for text in data["warnings"]], verbose=verbose)
     console.print(_summary(data))
-    console.print(_events(data, console.width))
-    console.print(core_map(data, run.chip, map_of, console.width, unicode=unicode))
-    console.print(_population_table(data))
+    console.print(_events(data, width))
+    console.print(core_map(data, run.chip, map_of, width, unicode=unicode))
+    console.print(_population_table(data, most))
+    if data["rounding"]:
+        console.print(rounding_table(data["rounding"], most))
     if data["learning"]:
-        console.print(learning_tables(data["learning"]))
+        console.print(learning_tables(data["learning"], most))
     if data["management"] is not None:
         console.print(management_tables(data["management"]))
     if data["timing"] is not None:
         console.print(timing_tables(data["timing"], data["run"]["steps"], unicode=unicode))
-    console.print(_reservations(data))
+    console.print(Text("What this rests on", style="bold"))
+    print_notes(console, rests_on(data), verbose=verbose, most=MOST_NOTES - 1)
 
 
 def print_summary(run: Run, console: Console | None = None) -> None:
@@ -95,18 +112,33 @@ def print_summary(run: Run, console: Console | None = None) -> None:
     console.print(_summary(data))
 
 
-def _title(data: dict[str, Any]) -> Text:
+def print_notes(
+    console: Console, notes: Sequence[str], *, verbose: bool, most: int = MOST_NOTES
+) -> None:
+    """Print notes, each on a line of its own, or whole and wrapped (`verbose`)."""
+    if verbose:
+        for note in notes:
+            console.print(Paragraph(note, first="- "))
+        return
+    ascii_only = not console.encoding.lower().startswith("utf")
+    for line in notes_lines(notes, verbose, width=console.width - 3, most=most):
+        told = line.replace("…", "...") if ascii_only else line
+        console.print(Text(f"- {told}"), no_wrap=True, overflow="ignore", crop=False)
+
+
+def _title(data: dict[str, Any]) -> Paragraph:
     run, chip = data["run"], data["chip"]
     done = f"{run['steps']:,} steps"
     if run["status"] == "interrupted":
         done = f"INTERRUPTED after {run['steps']:,} of {run['steps_asked']:,} steps"
     elif run["status"] == "unfinished":
         done = f"UNFINISHED, {run['steps']:,} of {run['steps_asked']:,} steps, up to the last checkpoint"
-    return Text(f"{data['network']} on {chip['name']}: {done}, seed {run['seed']}", style="bold")
+    title = f"{data['network']} on {chip['name']}: {done}, seed {run['seed']}"
+    return Paragraph(title, indent=0, style="bold")
 
 
-def _summary(data: dict[str, Any]) -> Table:
-    table = table_of("What happened", ("figure", "left"), ("value", "right"), ("of what", "left"))
+def _summary(data: dict[str, Any]) -> TextTable:
+    table = table_of("What happened", ("figure", "name"), ("value", "right"), ("of what", "text"))
     spikes, events, bench = data["spikes"], data["events"], data["neurobench"]
     n_hops = events["hop_ew"] + events["hop_ns"]
     macs = bench["SynapticOperations"]["Effective_MACs"]
@@ -126,7 +158,7 @@ def _summary(data: dict[str, Any]) -> Table:
     table.add_row(
         "synaptic events",
         f"{events['synaptic_event']:,}",
-        "stored synapses visited by spikes (NeuroBench: Effective_"
+        "stored synapses that spikes reached (NeuroBench: Effective_"
         + (f"ACs, and {macs:,} Effective_MACs)" if macs else "ACs)"),
     )
     if data["learning"]:
@@ -166,7 +198,7 @@ def _summary(data: dict[str, Any]) -> Table:
     return table
 
 
-def _add_time_and_energy(table: Table, data: dict[str, Any]) -> None:
+def _add_time_and_energy(table: TextTable, data: dict[str, Any]) -> None:
     timing, energy = data["timing"], data["energy"]
     if timing is None:
         table.add_row("time", "-", "not timed (timing off)")
@@ -199,11 +231,14 @@ def _add_time_and_energy(table: Table, data: dict[str, Any]) -> None:
 
 def _events(data: dict[str, Any], width: int) -> RenderableType:
     """Return the energy table with each event explained, in a column or else below."""
-    table = table_of(
-        "Energy by event",
-        ("event", "left"), ("count", "right"), ("pJ each", "right"), ("energy", "right"),
+    in_column = width >= COLUMNS_FOR_MEANINGS
+    columns: list[tuple[str, Kind]] = [
+        ("event", "name"), ("count", "right"), ("pJ each", "right"), ("energy", "right"),
         ("share", "right"),
-    )  # fmt: skip
+    ]  # fmt: skip
+    table = TextTable(
+        "Energy by event", [*columns, ("one of them is", "text")] if in_column else columns
+    )
     energy_pj, total = data["energy"]["by_event_pj"], data["energy"]["total_pj"]
     meanings = dict(MEANING)
     lines = [
@@ -214,24 +249,16 @@ def _events(data: dict[str, Any], width: int) -> RenderableType:
     lines.append([STATIC, "", "", energy_pj.get(STATIC)])
     if STATIC not in energy_pj:
         meanings[STATIC] = data["energy"]["static_note"]
-    in_column = width >= COLUMNS_FOR_MEANINGS
-    if in_column:
-        table.add_column("one of them is", overflow="fold")
     for event, count, each, pj in lines:
-        energy = ("-", "-") if pj is None else (energy_text(pj), _share(pj, total))
+        energy = ("-", "-") if pj is None else (energy_text(pj), share_text(pj, total))
         table.add_row(event, count, each, *energy, *([meanings[event]] if in_column else []))
-    table.add_section()
-    table.add_row("total", "", "", energy_text(total), _share(total, total))
+    table.add_total("total", "", "", energy_text(total), share_text(total, total))
     if in_column:
         return table
-    below = Table.grid(padding=(0, 2))
+    below = TextTable(None, [("", "name"), ("", "text")])
     for event, *_ in lines:
-        below.add_row(f"  {event}", meanings[event])
-    return Group(table, below, Text())
-
-
-def _share(part: float, total: float) -> str:
-    return f"{100 * part / total:.1f} %" if total else "-"
+        below.add_row(event, meanings[event])
+    return Group(table, below)
 
 
 def core_map(
@@ -244,39 +271,54 @@ def core_map(
     values = {line["core"]: line[key] for line in cores}
     drawn, bounds = heat_map(values, chip, width - 2, unicode=unicode)
     what = "energy of events at each core" if map_of == "energy" else "spikes emitted by each core"
-    cells = f"{chip.mesh.width} x {chip.mesh.height} tiles of {chip.mesh.cores_per_tile} cores"
-    legend = Text()
-    for level, glyph in enumerate(level_glyph(n, unicode=unicode) for n in range(len(bounds) + 1)):
-        legend.append(glyph * 2, style=COLOURS[level])
-        legend.append(" 0   " if level == 0 else f" up to {show(bounds[level - 1])}   ")
+    tiles = f"{chip.mesh.width} x {chip.mesh.height} tiles of {chip.mesh.cores_per_tile} cores"
+    title = f"Cores: {what} ({tiles}; a cell is {cell_of_map(chip, width - 2)}; tile 0 top left, blank: unused)"
     lines: list[RenderableType] = [
-        Text(f"Cores: {what} ({cells}; tile 0 top left, blank: unused)", style="bold"),
+        Paragraph(title, indent=0, style="bold"),
         Text(),
         Padding(drawn, (0, 0, 0, 2)),
-        legend,
+        _legend(bounds, show, width, unicode=unicode),
     ]
     if cores:
         hottest = max(cores, key=lambda line: line[key])
         tile = f"tile {hottest['tile']} at x {hottest['x']}, y {hottest['y']}"
-        lines.append(Text(f"most: core {hottest['core']} on {tile}: {show(hottest[key])}"))
+        told = f"most: core {hottest['core']} on {tile}: {show(hottest[key])}"
+        lines.append(Paragraph(told, indent=0))
     if map_of == "energy":
         rest = show(data["cores"][-1]["energy_pj"])
         managed = data["management"] or {"cores": []}
         own = sum(line["energy_pj"] or 0 for line in managed["cores"])
         also = f", {show(own)} of management cores" if own else ""
-        lines.append(
-            Text(f"not on the map: {rest} of the chip (host packets, barrier, static){also}")
-        )
+        told = f"not on the map: {rest} of the chip (host packets, barrier, static){also}"
+        lines.append(Paragraph(told, indent=0))
     return Group(*lines, Text())
 
 
-def _population_table(data: dict[str, Any]) -> RenderableType:
+def _legend(
+    bounds: list[float], show: Callable[[float], str], width: int, *, unicode: bool
+) -> Text:
+    """Return what each shade stands for, in lines that break between shades only."""
+    glyphs = [level_glyph(n, unicode=unicode) * 2 for n in range(len(bounds) + 1)]
+    told = ["0", *(f"up to {show(bound)}" for bound in bounds)]
+    legend, used = Text(), 0
+    for level, (glyph, text) in enumerate(zip(glyphs, told, strict=True)):
+        part = len(glyph) + 1 + len(text)
+        if used and used + 3 + part > width:
+            legend.append("\n")
+            used = 0
+        legend.append("   " if used else "").append(glyph, COLOURS[level]).append(f" {text}")
+        used += part + (3 if used else 0)
+    return legend
+
+
+def _population_table(data: dict[str, Any], most: int) -> RenderableType:
     table = table_of(
         "Populations",
-        ("name", "left"), ("neurons", "right"), ("cores", "right"), ("spikes", "right"),
+        ("name", "name"), ("neurons", "right"), ("cores", "right"), ("spikes", "right"),
         ("rate", "right"), ("synaptic events", "right"), ("energy", "right"),
     )  # fmt: skip
-    for line in data["populations"][:MAX_POPULATIONS]:
+    shown, note = cut(data["populations"], most, lambda line: line["energy_pj"], "of most energy")
+    for line in shown:
         table.add_row(
             line["name"],
             f"{line['neurons']:,}",
@@ -286,24 +328,65 @@ def _population_table(data: dict[str, Any]) -> RenderableType:
             f"{line['synaptic_events_received']:,}",
             energy_text(line["energy_pj"]),
         )
-    rest = len(data["populations"]) - MAX_POPULATIONS
-    caption = Text(f"  {rest:,} more; emulator report --json lists all\n" if rest > 0 else "")
-    caption.append(
-        "  spikes: emitted; rate: spikes per neuron and step; synaptic events: received;\n"
-        "  energy: packets and hops as sender, updates and synaptic events as receiver\n"
+    caption = Paragraph(
+        f"{note}spikes: emitted; rate: spikes per neuron and step; synaptic events: received; energy: packets and "
+        "hops as sender, updates and synaptic events as receiver"
     )
-    return Group(table, caption)
+    return Group(table, caption, Text())
 
 
-def _reservations(data: dict[str, Any]) -> RenderableType:
-    lines = []
+def rounding_table(lines: list[dict[str, Any]], most: int = TOP) -> RenderableType:
+    """Return the table of real values that registers do not hold as they were asked for.
+
+    Parameters
+    ----------
+    lines : list of dict
+        With the keys `population`, `parameter`, `asked`, `held` (None: forever) and `unit`; `relative_error` (None:
+        without limit) where it is known, by which lines are sorted.
+    most : int
+        Lines there may be.
+    """
+    table = table_of(
+        "Rounded to registers",
+        ("population", "name"), ("parameter", "name"), ("asked", "right"), ("held", "right"),
+        ("unit", "name"), ("off", "right"),
+    )  # fmt: skip
+    errors = [line.get("relative_error", 0) for line in lines]
+    order = sorted(
+        range(len(lines)), key=lambda k: math.inf if errors[k] is None else errors[k], reverse=True
+    )
+    for k in order[:most]:
+        line, error = lines[k], errors[k]
+        table.add_row(
+            line["population"],
+            line["parameter"],
+            value_text(line["asked"]),
+            "no decay" if line["held"] is None else value_text(line["held"]),
+            line["unit"],
+            f"{100 * error:.2g} %" if error else "-",
+        )
+    rest = len(lines) - most
+    note = f"{rest:,} more: --top {len(lines)}, or --json" if rest > 0 else ""
+    return Group(table, Paragraph(note), Text()) if note else table
+
+
+def value_text(value: object) -> str:
+    """Return a number with six digits, or the range of several."""
+    if isinstance(value, list | tuple):
+        first, last = (value_text(end) for end in (min(value), max(value)))
+        return first if first == last else f"{first} to {last}"
+    return f"{value:.6g}" if isinstance(value, int | float) else str(value)
+
+
+def rests_on(data: dict[str, Any]) -> list[str]:
+    """Return what the figures of a run rest on: what was assumed, and the limits that are none."""
+    notes = [f"network: {text}" for text in data["assumptions"]["network"]]
     if data["unlimited"]:
-        keys = ", ".join(data["unlimited"])
-        lines.append(f"limits of the chip that are null, that is unlimited: {keys}")
-    lines += [f"network: {text}" for text in data["assumptions"]["network"]]
-    for entry in data["assumptions"]["chip"]:
-        lines.append(f"chip, {', '.join(entry['keys'])}: {entry['source']}")
-    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
-    for line in lines or ["nothing that is assumed"]:
-        table.add_row("-", Text(line, overflow="fold"))
-    return Group(Text("What this rests on", style="bold"), table)
+        notes.append(
+            f"limits of the chip that are null, that is unlimited: {', '.join(data['unlimited'])}"
+        )
+    notes += [
+        f"chip, {', '.join(entry['keys'])}: {entry['source']}"
+        for entry in data["assumptions"]["chip"]
+    ]
+    return notes or ["nothing that is assumed"]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from emulator.chip import EVENTS, Chip
+from emulator.chip.upgrade import UNPRICED
 from emulator.observe.counters import CHIP
 from emulator.observe.energy import STATIC, Energy
 from emulator.observe.learned_report import learning_figures
@@ -18,6 +19,8 @@ from emulator.timing import CORE_ARRAYS
 
 FORMAT = "emulator-report"
 VERSION = 1
+TOP = 30
+"""Lines of a table that is cut, where --top says nothing else."""
 
 MEANING = {
     "neuron_idle": "update of a compartment without input or state, once per step",
@@ -25,14 +28,14 @@ MEANING = {
     "neuron_spike": "a spike, on top of the update that made it",
     "instruction": "instruction of neuron microcode, executed for one compartment",
     "dendrite_join": "value or gate passed from a compartment to another of its core",
-    "axon_out": "spike sent by a core, one per destination core (with mesh.multicast: one)",
+    "axon_out": "packet made at its source core",
     "packet": "packet's way within tiles, once however far it travels",
-    "hop_ew": "flit over a link between routers, to the east or west",
-    "hop_ns": "flit over a link between routers, to the north or south",
-    "host": "input spike entering at a host port or a management core, likewise",
-    "axon_in": "packet received: axon look-up at the destination core",
+    "hop_ew": "flit over one link between routers, to the east or west",
+    "hop_ns": "flit over one link between routers, to the north or south",
+    "host": "packet of an input, entering at a host port or a management core",
+    "axon_in": "axon look-up for a packet at its destination core",
     "synapse_word": "word of synapse memory read",
-    "synaptic_event": "stored synapse visited: a weight added to a compartment's input",
+    "synaptic_event": "stored synapse that a spike reached: its weight added to an input",
     "learning_instruction": "micro-instruction of a learning rule, executed for one synapse",
     "management_call": "run of a management program in a phase",
     "management_instruction": "instruction of a management core",
@@ -45,10 +48,17 @@ MEANING = {
 """What one event is, for people."""
 
 
-def figures(run: Run) -> dict[str, Any]:
+def figures(run: Run, *, top: int | None = None) -> dict[str, Any]:
     """Return every figure of a run's report; keys are stable, numbers are JSON's.
 
     Energies are the doubles nearest to exact values; `energy.exact_pj` has these as fractions.
+
+    Parameters
+    ----------
+    run : Run
+        What to report.
+    top : int, optional
+        Hottest links there are at most, of which a chip has too many to list; 5 by default. All else is complete.
     """
     energy = run.energy()
     return {
@@ -68,7 +78,7 @@ def figures(run: Run) -> dict[str, Any]:
         "events": {event: run.counters.total(event) for event in EVENTS},
         "timing": None
         if run.timing is None
-        else timing_figures(run.timing, run.chip, cores_in_use(run.program)),
+        else timing_figures(run.timing, run.chip, cores_in_use(run.program), top),
         "energy": _energy(energy),
         "populations": _populations(run, energy),
         "cores": _cores(run, energy),
@@ -76,6 +86,8 @@ def figures(run: Run) -> dict[str, Any]:
         "management": management_figures(run),
         "neurobench": _neurobench(run),
         "unlimited": unlimited(run.chip),
+        "warnings": list(run.program.manifest["warnings"]),
+        "rounding": list(run.program.manifest.get("rounding", ())),
         "assumptions": {
             "network": list(run.program.manifest["assumptions"]),
             "chip": assumed(run.chip),
@@ -222,7 +234,7 @@ def assumed(chip: Chip) -> list[dict[str, Any]]:
     for key, text in _sources(chip.model_dump()):
         if any(
             word in text.lower()
-            for word in ("assumed", "scaled", "fitted", "interpolated", "changed: ")
+            for word in ("assumed", "scaled", "fitted", "interpolated", "changed: ", UNPRICED)
         ):
             texts.setdefault(text, []).append(key)
     return [{"keys": keys, "source": text} for text, keys in texts.items()]

@@ -1,7 +1,7 @@
 """Run: what one run of a program on a chip left behind, and everything that follows from it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -9,16 +9,30 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import (
+    callable_or_none,
+    flag,
+    frozen,
+    is_one_of,
+    is_whole,
+    path_of,
+    quoted,
+    require_kind,
+    shown,
+    whole,
+)
 from emulator.chip import Chip
-from emulator.errors import ProgramError
+from emulator.errors import ChipError, ProgramError, RunError
 from emulator.observe.counters import Counters
 from emulator.observe.counting import count_events
 from emulator.observe.energy import Energy, energy
 from emulator.observe.learned import Learned
 from emulator.observe.records import Records
 from emulator.program import Program, check_fit
-from emulator.timing import Timing, TimingMode, managed_cycles, time_run
+from emulator.timing import TIMING_MODES, Timing, TimingMode, managed_cycles, time_run
 from emulator.units import seconds_from_cycles
+
+MAX_WORKERS = 64
 
 
 class Spikes(Mapping[str, NDArray[np.int64]]):
@@ -37,19 +51,38 @@ class Spikes(Mapping[str, NDArray[np.int64]]):
         self._records = records
         self._made: dict[str, NDArray[np.int64]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs."""
+        return {"_program": self._program.bare, "_records": self._records, "_made": {}}
+
     @cached_property
     def _population(self) -> NDArray[np.int32]:
         return self._program.source_population.take(self._records.spike_source)
 
     def __getitem__(self, name: str) -> NDArray[np.int64]:
-        if name not in self._program.population_index:
-            raise KeyError(f"no population '{name}'; there are: {', '.join(self)}")
+        if not is_one_of(name, self._program.population_index):
+            raise KeyError(f"no population {quoted(name)}; there are: {', '.join(self)}")
         if name not in self._made:
-            mine = np.flatnonzero(self._population == self._program.population_index[name])
-            neuron = self._program.source_neuron[self._records.spike_source[mine]]
-            table = np.stack([self._records.spike_step[mine], neuron], axis=1).astype(np.int64)
-            self._made[name] = table[np.lexsort((table[:, 1], table[:, 0]))]
+            step, neuron, order = self._of(name)
+            table = np.empty((len(step), 2), np.int64)
+            table[:, 0], table[:, 1] = step[order], neuron[order]
+            self._made[name] = frozen(table)
         return self._made[name]
+
+    def _of(
+        self, name: str
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int32], NDArray[np.int64] | slice]:
+        """Return step and neuron of each spike of a population as recorded, and the order by step and neuron."""
+        mine = self._mine(name)
+        step = self._records.spike_step[mine]
+        neuron = self._program.source_neuron[self._records.spike_source[mine]]
+        # Mostly sources are in the order of their neurons, and a mapping need not be undone.
+        if ((neuron[1:] > neuron[:-1]) | (step[1:] != step[:-1])).all():
+            return step, neuron, slice(None)
+        return step, neuron, np.lexsort((neuron, step))
+
+    def _mine(self, name: str) -> NDArray[np.int64]:
+        return np.flatnonzero(self._population == self._program.population_index[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._program.population_index)
@@ -62,10 +95,8 @@ class Spikes(Mapping[str, NDArray[np.int64]]):
         spikes = self[name]
         if not self._program.is_graded:
             return np.ones(len(spikes), np.int32)
-        mine = np.flatnonzero(self._population == self._program.population_index[name])
-        neuron = self._program.source_neuron[self._records.spike_source[mine]]
-        order = np.lexsort((neuron, self._records.spike_step[mine]))
-        return self._records.spike_payload[mine[order]]
+        payload: NDArray[np.int32] = self._records.spike_payload[self._mine(name)]
+        return payload[self._of(name)[2]]
 
     def counts(self) -> dict[str, int]:
         """Return the number of spikes of each population."""
@@ -75,10 +106,25 @@ class Spikes(Mapping[str, NDArray[np.int64]]):
 
 
 class Recordings(dict[str, Any]):
-    """Recordings by population or by variable, which say what there is when asked for another."""
+    """Recordings by population or by variable, which say what there is when asked for another.
+
+    Parameters
+    ----------
+    rows : mapping of str to array or str
+        Recordings; a string says why there is none, and is raised when it is asked for.
+    """
+
+    def __init__(self, rows: Mapping[str, Any]) -> None:
+        super().__init__({name: row for name, row in rows.items() if not isinstance(row, str)})
+        self._reasons = {name: row for name, row in rows.items() if isinstance(row, str)}
 
     def __missing__(self, key: object) -> Any:
-        raise KeyError(f"no recording of '{key}'; there are: {', '.join(self) or 'none'}")
+        if is_one_of(key, self._reasons):
+            raise RunError(self._reasons[key])
+        raise KeyError(f"no recording of {quoted(key)}; there are: {', '.join(self) or 'none'}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Recordings, ({**self, **self._reasons},)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +165,14 @@ class Run:
     steps_asked: int | None = None
     wall_seconds: float = 0.0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs: records by value, or by the path of their folder.
+
+        Management functions stay behind, as they do when a run is saved.
+        """
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return own | {"program": self.program.bare}
+
     @property
     def spike_step(self) -> NDArray[np.uint32]:
         """Step of every spike, inputs included, (n_spikes,), ascending."""
@@ -138,8 +192,8 @@ class Run:
         """Return how many synapses of a projection its learning rule visited in each step, (n_steps,)."""
         program = self.program
         names = [p["name"] for p in program.manifest["projections"]]
-        if projection not in names:
-            raise KeyError(f"no projection '{projection}'; there are: {', '.join(names)}")
+        if not is_one_of(projection, names):
+            raise KeyError(f"no projection {quoted(projection)}; there are: {', '.join(names)}")
         mine = program.blocks[program.learning_blocks, 1] == names.index(projection)
         counts = self.records.active[:, len(program.segments) :]
         visits: NDArray[np.int64] = counts[:, mine].sum(axis=1, dtype=np.int64)
@@ -151,16 +205,65 @@ class Run:
         return self.records.learned
 
     def weights(self, projection: str) -> NDArray[np.int32]:
-        """Return the weights of a projection at the end, as mantissas, (post, pre); 0 where there is no synapse."""
+        """Return the weights of a projection at the end, as mantissas, (post, pre); 0 where there is no synapse.
+
+        Weights of several synapses between the same two neurons are added; `synapses` has each.
+
+        Raises
+        ------
+        KeyError
+            When there is no such projection.
+        """
         return self.learned.matrix(projection, "weights")
 
     def delays(self, projection: str) -> NDArray[np.int32]:
-        """Return the delays of a projection at the end, in steps, (post, pre)."""
+        """Return the delays of a projection at the end, in steps, (post, pre); 0 where there is no synapse.
+
+        Raises
+        ------
+        KeyError
+            When there is no such projection.
+        RunError
+            When several synapses between the same two neurons have different ones; `synapses` has each.
+        """
         return self.learned.matrix(projection, "delays")
 
     def tags(self, projection: str) -> NDArray[np.int32]:
-        """Return the tags of a projection at the end, (post, pre)."""
+        """Return the tags of a projection at the end, (post, pre); 0 where there is no synapse.
+
+        Raises
+        ------
+        KeyError
+            When there is no such projection.
+        RunError
+            When several synapses between the same two neurons have different ones; `synapses` has each.
+        """
         return self.learned.matrix(projection, "tags")
+
+    def synapses(self, projection: str, step: int | None = None) -> dict[str, NDArray[np.int32]]:
+        """Return the synapses of a projection one by one, at the end or after so many steps.
+
+        Parameters
+        ----------
+        projection : str
+            Its name.
+        step : int, optional
+            One of the steps of `weights_every`; by default the end.
+
+        Returns
+        -------
+        dict of str to (n,) array
+            "pre", "post", "weight" (mantissas), "delay" (steps) and "tag", in the order of pre, then post; synapses
+            of one pair of neurons follow each other as they were given to `connect`. No mapping changes it.
+
+        Raises
+        ------
+        KeyError
+            When there is no such projection.
+        RunError
+            When nothing was kept after so many steps.
+        """
+        return self.learned.table(projection, step)
 
     def trained(self) -> Program:
         """Return the program with the synapses as they are at the end; nothing learns in it any more."""
@@ -177,7 +280,7 @@ class Run:
         for index, channel in enumerate(self.program.manifest["channels"]):
             if channel["target"] < 0:
                 mine = table[table[:, 1] == index].reshape(-1, channel["words"], 5)
-                found[channel["name"]] = np.column_stack([mine[:, 0, 0], mine[:, :, 4]])
+                found[channel["name"]] = frozen(np.column_stack([mine[:, 0, 0], mine[:, :, 4]]))
         return found
 
     def management_cycles(
@@ -198,13 +301,17 @@ class Run:
     def recordings(self) -> "Recordings":
         """What was probed: `recordings[population][variable]` is (n_steps, n_neurons of the probe).
 
+        Column k is the k-th neuron of the probe, also where it was named twice; see `Network.probe`.
+
         With `weights_every`: `recordings[projection]["weights"]` (n, post, pre) after every so many steps; also
-        "delays", "tags" and traces, where there are any.
+        "delays", "tags" and traces, where there are any. Weights of several synapses between the same two neurons
+        are added; delays and tags that differ there are none of these matrices, and `synapses` has each.
         """
-        probed = self.records.recordings.items()
-        return Recordings(
-            {name: Recordings(rows) for name, rows in (*probed, *self.learned.recordings().items())}
-        )
+        rows: dict[str, Mapping[str, Any]] = {
+            **self.records.recordings,
+            **self.learned.recordings(),
+        }
+        return Recordings({name: Recordings(own) for name, own in rows.items()})
 
     @cached_property
     def spikes(self) -> Spikes:
@@ -217,8 +324,14 @@ class Run:
         return self.count(0, self.n_steps)
 
     def count(self, start: int, stop: int) -> Counters:
-        """Count the events of steps `start` to `stop - 1`."""
-        start, stop, _ = slice(start, stop).indices(self.n_steps)
+        """Count the events of steps `start` to `stop - 1`.
+
+        Raises
+        ------
+        RunError
+            When they are no whole numbers; steps that there are not are left out, as a slice does.
+        """
+        start, stop = self._part(start, stop)
         if (start, stop) == (0, self.n_steps):
             spikes, active = self.records.spikes_per_source, self.records.active_per_segment
             return count_events(
@@ -239,7 +352,9 @@ class Run:
         Events and duration are those of this run; only costs and static power are the other chip's. Parts that
         cover the run add up to the whole, exactly.
         """
-        start, stop, _ = slice(start, stop).indices(self.n_steps)
+        start, stop = self._part(start, stop)
+        if chip is not None:
+            require_kind("chip", chip, Chip, "as load_chip returns it", ChipError)
         duration = None
         if self.timing is not None:
             cycles = int(self.timing.step_cycles[start:stop].sum())
@@ -247,6 +362,13 @@ class Run:
         whole = (start, stop) == (0, self.n_steps)
         counters = self.counters if whole else self.count(start, stop)
         return energy(counters, chip or self.chip, duration, tuple(self.program.population_index))
+
+    def _part(self, start: int, stop: int | None) -> tuple[int, int]:
+        """Return the steps that two numbers stand for, as a slice does."""
+        for name, step in (("start", start), ("stop", stop)):
+            if not (step is None or is_whole(step)):
+                raise RunError(f"{name} is {shown(step)}; it must be a whole number")
+        return slice(start, stop).indices(self.n_steps)[:2]
 
     def retimed(
         self,
@@ -272,7 +394,14 @@ class Run:
         ------
         ProgramError
             When the program would compute something else on that chip, or does not fit it.
+        ChipError, RunError
+            When an argument is of a wrong kind.
         """
+        require_kind("chip", chip, Chip, "as load_chip returns it", ChipError)
+        if not is_one_of(timing, TIMING_MODES):
+            raise RunError(f"timing is {shown(timing)}; allowed: {', '.join(TIMING_MODES)}")
+        workers = whole("workers", workers, 1, MAX_WORKERS, RunError)
+        callable_or_none("progress", progress, RunError)
         check_fit(self.program, chip)
         most = int(self.records.managed.lines[:, 2].max(initial=-1)) + 1
         if most > chip.management.cores:
@@ -310,20 +439,31 @@ class Run:
         """
         from emulator.observe.writing import save_run  # noqa: PLC0415  # it imports this module
 
-        save_run(self, Path(folder), force=force)
+        force = flag("force", force, RunError)
+        save_run(self, path_of("folder", folder, RunError), force=force)
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Run":
+    def load(cls, folder: str | Path, *, lazy: bool = False) -> "Run":
         """Read a run folder, every file verified; of an unfinished run what is there up to its last checkpoint.
+
+        Parameters
+        ----------
+        folder : str or Path
+            A run folder.
+        lazy : bool
+            Read each file, and verify its checksum, when something of it is first asked for. Manifest, chip, program
+            and timing are read at once, `counters` come from their own file, and a program that is that of the folder
+            before it is not read again: for sweeps over many folders, which must stay there meanwhile.
 
         Raises
         ------
         RunError
-            When a file is missing, damaged, or of another version.
+            When a file is missing, damaged, or of another version; a lazy run raises it when it comes to the file.
         """
         from emulator.observe.folder import load_run  # noqa: PLC0415  # it imports this module
 
-        return load_run(Path(folder))
+        lazy = flag("lazy", lazy, RunError)
+        return load_run(path_of("folder", folder, RunError), lazy=lazy)
 
     def __repr__(self) -> str:
         return (

@@ -24,11 +24,14 @@ from emulator.observe.parquet import (
 )
 from emulator.observe.records import Collector, Part, Totals, part_of, probed_neurons
 from emulator.observe.run import Run
+from emulator.observe.upgrade import CORE_CYCLES, INSTRUCTIONS
 from emulator.program import Program
 from emulator.timing import CORE_ARRAYS, LINKS, Timing
 
 PART_ROWS = 1 << 20  # of a recording; bounds what a save holds in memory beside the run
 PARTS, STEPS = "parts", "timing_steps.parquet"
+RECORDINGS = "recordings_"
+"""How the names of files of recordings begin."""
 DTYPES = {"spikes": "bool"}
 """Of recordings; every other variable has 32 bits."""
 TIMING_FILES = (
@@ -49,7 +52,7 @@ def recording_file(program: Program, population: str) -> str:
     safe = quote(population, safe=" ")
     if len(safe) > 100:  # file systems allow 255 bytes
         safe = f"%{program.population_index[population]}"
-    return f"recordings_{safe}.parquet"
+    return f"{RECORDINGS}{safe}.parquet"
 
 
 def files(program: Program, *, timed: bool) -> list[str]:
@@ -178,8 +181,12 @@ def read_spikes(
     start = np.cumsum(sizes) - sizes
     sources = np.concatenate([program.sources_of(name) for name in names])
     source = sources[start[population] + neuron].astype(np.uint32)
+    carried = table["payload"] if payload else np.empty(0, np.int32)
+    # Mostly they are as the run left them; others may have written the file anew.
+    if ((step[1:] > step[:-1]) | ((step[1:] == step[:-1]) & (source[1:] >= source[:-1]))).all():
+        return step, source, carried
     order = np.lexsort((source, step))
-    return step[order], source[order], table["payload"][order] if payload else np.empty(0, np.int32)
+    return step[order], source[order], carried[order] if payload else carried
 
 
 # active compartments
@@ -205,7 +212,7 @@ def _active_columns(program: Program, part: Part) -> Columns:
 def read_active(path: Table, program: Program, n_steps: int) -> NDArray[np.uint32]:
     """Return what was counted in each step, (n_steps, n_counts): see `Part`."""
     table = read_columns(
-        path, step="uint32", segment="uint32", active="uint32", instructions="uint32"
+        path, step="uint32", segment="uint32", active="uint32", instructions=INSTRUCTIONS
     )
     segment_sizes = program.segments[:, 2] - program.segments[:, 1]
     segment = table["segment"]
@@ -305,7 +312,9 @@ def read_timing(
     """Return the timing from its files and the four things that they do not hold."""
     by_step, by_core, by_link, by_latency = (folder / name for name in TIMING_FILES)
     steps = read_columns(by_step, cycles="int64", bottleneck=names)
-    cores = read_columns(by_core, **{_core_column(name): "int64" for name in CORE_ARRAYS})
+    cores = read_columns(
+        by_core, **{_core_column(n): CORE_CYCLES.get(n, "int64") for n in CORE_ARRAYS}
+    )
     links = read_columns(by_link, direction=LINKS, flits="int64")
     if len(steps["cycles"]) != n_steps or (steps["bottleneck"] < 0).any():
         raise RunError(

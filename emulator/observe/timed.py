@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from emulator.chip import Chip
-from emulator.observe.quantities import table_of
+from emulator.observe.quantities import share_text, table_of
+from emulator.observe.tabulated import Paragraph
 from emulator.timing import LINKS, Timing
 from emulator.timing.learning import LEARNING
 
@@ -23,7 +23,9 @@ STAGES = {
 """Stages of a core: the cycles it worked, and those in which packets stood between it and the mesh."""
 
 
-def timing_figures(timing: Timing, chip: Chip, cores: list[int]) -> dict[str, Any]:
+def timing_figures(
+    timing: Timing, chip: Chip, cores: list[int], top: int | None = None
+) -> dict[str, Any]:
     """Return the figures of a timing; keys are stable, numbers are JSON's.
 
     Parameters
@@ -34,6 +36,8 @@ def timing_figures(timing: Timing, chip: Chip, cores: list[int]) -> dict[str, An
         The chip it was timed on.
     cores : list of int
         Those that hold compartments.
+    top : int, optional
+        Hottest links to give at most.
     """
     cycles = timing.step_cycles
     return {
@@ -49,15 +53,15 @@ def timing_figures(timing: Timing, chip: Chip, cores: list[int]) -> dict[str, An
         "barrier_cycles": timing.barrier_cycles,
         "bottleneck_steps": timing.bottleneck_steps(),
         "flits_by_direction": dict(zip(LINKS, timing.link_flits.sum(axis=0).tolist(), strict=True)),
-        "hottest_links": _hottest_links(timing, chip.mesh.width),
+        "hottest_links": _hottest_links(timing, chip.mesh.width, HOTTEST if top is None else top),
         "stages": [_stage(timing, name, cores) for name in STAGES] if cores else [],
         "latency": _latency(timing),
     }
 
 
-def _hottest_links(timing: Timing, width: int) -> list[dict[str, Any]]:
+def _hottest_links(timing: Timing, width: int, most: int) -> list[dict[str, Any]]:
     flits = timing.link_flits.reshape(-1)
-    order = np.argsort(-flits, kind="stable")[:HOTTEST]
+    order = np.argsort(-flits, kind="stable")[:most]
     return [
         {
             "tile": int(link) // len(LINKS),
@@ -73,17 +77,19 @@ def _hottest_links(timing: Timing, width: int) -> list[dict[str, Any]]:
 
 
 def _stage(timing: Timing, name: str, cores: list[int]) -> dict[str, Any]:
-    """Return what the busiest core did in one stage, and all cores in use on average."""
+    """Return what the busiest core and the one that waited longest did in a stage, and all cores in use on average."""
     busy_name, waited_name = STAGES[name]
     busy = getattr(timing, busy_name)[cores]
     waited = np.zeros_like(busy) if waited_name is None else getattr(timing, waited_name)[cores]
-    most, total = int(busy.argmax()), max(1, timing.total_cycles)
+    most, longest, total = int(busy.argmax()), int(waited.argmax()), max(1, timing.total_cycles)
     return {
         "stage": name,
         "busiest_core": cores[most],
         "busy_cycles": int(busy[most]),
         "waited_cycles": int(waited[most]),
         "idle_cycles": timing.total_cycles - int(busy[most]),
+        "longest_waiting_core": cores[longest] if waited.any() else None,
+        "longest_waited_cycles": int(waited[longest]),
         "mean_busy": float(busy.mean()) / total,
         "mean_waited": float(waited.mean()) / total,
     }
@@ -129,42 +135,48 @@ def timing_tables(timing: dict[str, Any], n_steps: int, *, unicode: bool) -> Ren
 
 def _bottlenecks(timing: dict[str, Any], n_steps: int, bar: str) -> RenderableType:
     table = table_of(
-        "What bounded the steps", ("bottleneck", "left"), ("steps", "right"), ("share", "right")
-    )
+        "What bounded the steps", ("bottleneck", "name"), ("steps", "right"), ("share", "right"), ("", "bar")
+    )  # fmt: skip
     for name, count in sorted(timing["bottleneck_steps"].items(), key=lambda item: -item[1]):
         if count:
-            drawn = Text(bar * max(1, round(BAR_COLUMNS * count / n_steps)), "cyan")
-            table.add_row(name, f"{count:,}", f"{100 * count / n_steps:.1f} %", drawn)
+            drawn = bar * max(1, round(BAR_COLUMNS * count / n_steps))
+            table.add_row(name, f"{count:,}", share_text(count, n_steps), drawn)
     if not timing["bottleneck_steps"].get(LEARNING):
         return table
-    note = Text(
-        f"  {LEARNING}: visits of plastic synapses, at the end of an epoch, took longer than\n"
-        "  all that the step did before\n"
+    note = Paragraph(
+        f"{LEARNING}: visits of plastic synapses, at the end of an epoch, took longer than all that the step did before"
     )
-    return Group(table, note)
+    return Group(table, note, Text())
 
 
 def _stages(timing: dict[str, Any]) -> RenderableType:
     table = table_of(
-        "Stages of the cores", ("stage", "left"), ("busiest core", "right"), ("busy", "right"),
-        ("waited", "right"), ("idle", "right"), ("mean busy", "right"), ("mean waited", "right"),
+        "Stages of the cores",
+        ("stage", "name"), ("busiest core", "right"), ("busy", "right"), ("waits longest", "right"),
+        ("waited", "right"), ("mean busy", "right"), ("mean waited", "right"),
     )  # fmt: skip
     total = max(1, timing["cycles"])
     for line in timing["stages"]:
-        shares = [line[f"{what}_cycles"] / total for what in ("busy", "waited", "idle")]
-        shares += [line["mean_busy"], line["mean_waited"]]
-        core = f"core {line['busiest_core']}"
-        table.add_row(line["stage"], core, *(f"{100 * share:.2f} %" for share in shares))
-    note = Text(
-        "  waited: a packet stood between the core and the mesh: made and not taken (axon out), or come\n"
-        "  and the core's queue full (receive); means are over the cores in use\n"
+        waiting = line["longest_waiting_core"]
+        table.add_row(
+            line["stage"],
+            f"core {line['busiest_core']}",
+            share_text(line["busy_cycles"], total),
+            "-" if waiting is None else f"core {waiting}",
+            share_text(line["longest_waited_cycles"], total),
+            share_text(line["mean_busy"]),
+            share_text(line["mean_waited"]),
+        )
+    note = Paragraph(
+        "shares of the cycles; waited: a packet stood between the core and the mesh: made and not taken (axon out), or "
+        "come and the core's queue full (receive); means are over the cores in use"
     )
-    return Group(table, note)
+    return Group(table, note, Text())
 
 
-def _links(timing: dict[str, Any]) -> Table:
+def _links(timing: dict[str, Any]) -> RenderableType:
     table = table_of(
-        "Hottest links", ("from tile", "left"), ("towards", "left"), ("flits", "right"), ("utilisation", "right")
+        "Hottest links", ("from tile", "name"), ("towards", "name"), ("flits", "right"), ("utilisation", "right")
     )  # fmt: skip
     for line in timing["hottest_links"]:
         tile = f"{line['tile']} at x {line['x']}, y {line['y']}"
@@ -176,18 +188,13 @@ def _links(timing: dict[str, Any]) -> Table:
 
 def _latencies(timing: dict[str, Any], bar: str) -> RenderableType:
     latency = timing["latency"]
-    table = table_of("Latency of packets", ("cycles", "right"), ("packets", "right"))
+    table = table_of("Latency of packets", ("cycles", "right"), ("packets", "right"), ("", "bar"))
     most = max(line["packets"] for line in latency["histogram"])
     for line in latency["histogram"]:
         columns = -(-BAR_COLUMNS * line["packets"] // most)
-        table.add_row(
-            f"{line['from']:,} to {line['to']:,}",
-            f"{line['packets']:,}",
-            Text(bar * columns, "cyan"),
-        )
-    note = (
-        f"  from ready at the source to the destination's router: mean {latency['mean_cycles']:,.1f}, "
-        f"median {latency['p50_cycles']:,},\n  99 % within {latency['p99_cycles']:,}, "
-        f"at most {latency['max_cycles']:,} cycles\n"
+        table.add_row(f"{line['from']:,} to {line['to']:,}", f"{line['packets']:,}", bar * columns)
+    note = Paragraph(
+        f"from ready at the source to the destination's terminal: mean {latency['mean_cycles']:,.1f}, median "
+        f"{latency['p50_cycles']:,}, 99 % within {latency['p99_cycles']:,}, at most {latency['max_cycles']:,} cycles"
     )
-    return Group(table, Text(note))
+    return Group(table, note, Text())

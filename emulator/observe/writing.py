@@ -4,14 +4,16 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.account import Managed, joined
+from emulator.arguments import frozen
 from emulator.atomic import atomic_file, atomic_folder
 from emulator.chip import Chip, to_json
 from emulator.engine import Schedule
@@ -41,9 +43,10 @@ from emulator.observe.folder import (
 )
 from emulator.observe.learned import Learned
 from emulator.observe.learned_tables import read_learned
-from emulator.observe.records import Columns, Part, part_of
+from emulator.observe.records import Columns, Part, freeze_columns, part_of
 from emulator.observe.run import Run
-from emulator.program import Program
+from emulator.observe.upgrade_unfinished import upgrade_unfinished
+from emulator.program import Program, container
 from emulator.program.container import PROGRAM as PROGRAM_FILE
 from emulator.program.container import identity
 from emulator.timing import Timing
@@ -149,9 +152,17 @@ class StoredRecords:
     weights_every: int | None = None
     managed: Managed = field(default_factory=Managed)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return where the files are, for another process: nothing that was read from them."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return own | {"folder": self.folder.absolute(), "program": self.program.bare}
+
     @cached_property
     def _spikes(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
-        return tables.read_spikes(self.folder / "spikes.parquet", self.program, self.n_steps)
+        step, source, payload = tables.read_spikes(
+            self.folder / "spikes.parquet", self.program, self.n_steps
+        )
+        return frozen(step), frozen(source), frozen(payload)
 
     @property
     def spike_step(self) -> NDArray[np.uint32]:
@@ -171,7 +182,9 @@ class StoredRecords:
     @cached_property
     def active(self) -> NDArray[np.uint32]:
         """What was counted in each step, (n_steps, n_counts): see `Part`."""
-        return tables.read_active(self.folder / "active.parquet", self.program, self.n_steps)
+        return frozen(
+            tables.read_active(self.folder / "active.parquet", self.program, self.n_steps)
+        )
 
     @cached_property
     def learned(self) -> Learned:
@@ -181,7 +194,7 @@ class StoredRecords:
     @cached_property
     def recordings(self) -> Columns:
         """What was probed."""
-        return tables.read_recordings(self.folder, self.program, self.n_steps)
+        return freeze_columns(tables.read_recordings(self.folder, self.program, self.n_steps))
 
 
 @contextmanager
@@ -256,6 +269,7 @@ def unfinished_folder(folder: Path) -> Iterator[tuple[RunWriter, Plan, Standing,
         program, chip = read_program_and_chip(folder)
         plan, standing, n_parts = read_checkpoint(folder, program)
         schedule = read_part(folder / INPUTS, lambda path: read_inputs(path, program, plan.steps))
+        upgrade_unfinished(folder, program, chip, plan, standing, n_parts)
         writer = RunWriter(folder, program, chip, n_parts, plan.weights_every)
         writer.tables.totals.spikes_per_source = standing.spikes_per_source
         writer.tables.totals.active_per_segment = standing.active_per_segment
@@ -303,4 +317,4 @@ def _put_program(program: Program, path: Path) -> None:
             if identity(path, PROGRAM_FILE) == program.sha256:
                 return
         path.unlink(missing_ok=True)
-    program.save(path)
+    container.write(path, PROGRAM_FILE, program.manifest, program.tensors())

@@ -11,13 +11,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import frozen
 from emulator.atomic import atomic_file
 from emulator.errors import EmulatorError, ProgramError
+from emulator.files import regular_file
 from emulator.program.manifest import FORMAT, VERSION
 
 SAFETENSORS_NAME = {
@@ -36,24 +38,41 @@ MAX_HEADER_BYTES = 100_000_000  # as the format's own reader allows
 
 @dataclass(frozen=True)
 class Kind:
-    """What a file holds, and what to say when it does not."""
+    """What a file holds, and what to say when it does not; versions from the oldest on are read."""
 
     format: str
     version: int
     noun: str
     remedy: str
     error: type[EmulatorError]
+    oldest: int = 1
 
     def damaged(self, path: Path, reason: str) -> NoReturn:
         """Raise the error of a damaged file."""
         raise self.error(f"{path}: this {self.noun} file is damaged: {reason}; {self.remedy}")
 
 
+class Contents(NamedTuple):
+    """What a file holds, in the version in which it was written."""
+
+    manifest: dict[str, Any]
+    tensors: dict[str, NDArray[Any]]
+    sha256: str
+    version: int
+
+
+class _Metadata(NamedTuple):
+    manifest: dict[str, Any]
+    digests: dict[str, str]
+    sha256: str
+    version: int
+
+
 PROGRAM = Kind(FORMAT, VERSION, "program", "compile the network again", ProgramError)
 
 
 def as_tensor(name: str, array: object, dtype: str, n_columns: int) -> NDArray[Any]:
-    """Return one table as a contiguous little-endian array of the type a program stores."""
+    """Return one table as a contiguous little-endian array of the type a program stores, which nobody can write."""
     if not isinstance(array, np.ndarray):
         raise ProgramError(f"program: table '{name}' is missing")
     if array.dtype.names:
@@ -66,7 +85,18 @@ def as_tensor(name: str, array: object, dtype: str, n_columns: int) -> NDArray[A
             f"program: table '{name}' is {array.dtype} of shape {array.shape}; "
             f"it must be {wanted} of shape (n{columns})"
         )
-    return np.ascontiguousarray(array).view()
+    kept = np.ascontiguousarray(array)
+    return frozen(kept.copy() if _is_writable(kept) else kept.view())
+
+
+def _is_writable(array: NDArray[Any]) -> bool:
+    """Return whether somebody can change an array: it, or one whose memory it shares."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return True
+        owner = owner.base
+    return False
 
 
 def _tensor_digest(array: NDArray[Any]) -> str:
@@ -127,13 +157,12 @@ def identity(path: Path, kind: Kind) -> str:
     EmulatorError
         Of the kind's class, saying what is wrong with the file.
     """
-    return _opened(path, kind)[2][2]
+    return _opened(path, kind)[2].sha256
 
 
-def _opened(
-    path: Path, kind: Kind
-) -> tuple[dict[str, Any], tuple[int, int], tuple[dict[str, Any], dict[str, str], str]]:
-    """Return a file's entries, where its tensors begin and its size, and its manifest, digests and identity."""
+def _opened(path: Path, kind: Kind) -> tuple[dict[str, Any], tuple[int, int], _Metadata]:
+    """Return a file's entries, where its tensors begin and its size, and its metadata."""
+    regular_file(path, kind.error)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -143,15 +172,16 @@ def _opened(
     return header, (start, size), _read_metadata(path, kind, header.pop("__metadata__", None))
 
 
-def read(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, NDArray[Any]], str]:
-    """Memory-map a file and return its manifest, tensors and identity, every checksum verified.
+def read(path: Path, kind: Kind) -> Contents:
+    """Memory-map a file and return its manifest, tensors, identity and version, every checksum verified.
 
     Raises
     ------
     EmulatorError
         Of the kind's class, saying what is wrong with the file.
     """
-    header, (start, size), (manifest, digests, sha256) = _opened(path, kind)
+    header, (start, size), metadata = _opened(path, kind)
+    digests = metadata.digests
     if set(header) != set(digests):
         kind.damaged(
             path, f"tables {sorted(set(header) ^ set(digests))} are not in both lists of the header"
@@ -165,7 +195,7 @@ def read(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, NDArray[Any]
         # A copy of a misaligned table costs little and only a foreign writer makes one.
         aligned = raw if (start + begin) % dtype.itemsize == 0 else raw.copy()
         tensors[name] = np.asarray(aligned).view(dtype).reshape(shape)
-    return manifest, tensors, sha256
+    return Contents(metadata.manifest, tensors, metadata.sha256, metadata.version)
 
 
 def _read_header(
@@ -187,16 +217,16 @@ def _read_header(
     return header, 8 + length
 
 
-def _read_metadata(
-    path: Path, kind: Kind, metadata: object
-) -> tuple[dict[str, Any], dict[str, str], str]:
+def _read_metadata(path: Path, kind: Kind, metadata: object) -> _Metadata:
     if not isinstance(metadata, dict) or metadata.get("format") != kind.format:
         raise kind.error(
             f"{path}: a safetensors file, but not a {kind.noun}: its __metadata__ has no format '{kind.format}'"
         )
-    if metadata.get("version") != str(kind.version):
+    versions = {str(k): k for k in range(kind.oldest, kind.version + 1)}
+    version = metadata.get("version")
+    if not isinstance(version, str) or version not in versions:
         raise kind.error(
-            f"{path}: {kind.noun} format {metadata.get('version')!r}; this version reads {kind.version}: "
+            f"{path}: {kind.noun} format {version!r}; this version reads {kind.oldest} to {kind.version}: "
             f"{kind.remedy}"
         )
     try:
@@ -209,7 +239,7 @@ def _read_metadata(
         kind.damaged(path, "the checksum of its manifest is wrong")
     if not isinstance(manifest, dict) or not isinstance(digests, dict):
         kind.damaged(path, "its manifest is not a JSON object")
-    return manifest, digests, expected
+    return _Metadata(manifest, digests, expected, versions[version])
 
 
 def _entries(

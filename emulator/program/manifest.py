@@ -11,7 +11,8 @@ FORMAT = "emulator-program"
 VERSION = 4
 NATIVE = ("lif",)
 """Neuron models that a kernel of their own runs."""
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=300)]
+"""A network's names have 200 characters at most; files of neuron programs, and clamped inputs, may have more."""
 Register = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
@@ -103,7 +104,7 @@ class _Learning(_Part):
 
 
 class _Projection(_Part):
-    name: Name
+    name: Annotated[str, Field(min_length=1, max_length=500)]  # of two populations, and an arrow
     source: Name
     target: Name
     weight_exp: Annotated[int, Field(ge=-8, le=7)]
@@ -139,6 +140,18 @@ class _Probe(_Part):
     neurons: list[Count] | None
 
 
+class _Rounding(_Part):
+    """A real parameter of a population that registers do not hold as asked: its neuron where that matters most."""
+
+    population: Name
+    parameter: Name
+    neuron: Count
+    asked: float
+    held: float | None
+    unit: Literal["ms", ""]
+    relative_error: float | None
+
+
 class _Manifest(_Part):
     format: Literal["emulator-program"]
     version: Literal[4]
@@ -156,6 +169,7 @@ class _Manifest(_Part):
     probes: list[_Probe]
     assumptions: list[str]
     warnings: list[str] = []
+    rounding: list[_Rounding] = []
 
 
 def check_manifest(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Program: every table a chip is loaded with, as read-only arrays, and the names that go with them."""
 
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -7,12 +8,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import frozen, is_one_of, path_of, quoted
+from emulator.errors import ProgramError
+from emulator.files import regular_file
 from emulator.learning import Rule, described_rule
 from emulator.microcode import Model, Word, decoded
 from emulator.network.managed import ManagedProgram
 from emulator.program import container
 from emulator.program.manifest import check_manifest
 from emulator.program.structure import check_structure
+from emulator.program.upgrade import upgraded
 
 ROW = np.dtype([("start", "<u4"), ("length", "<u2"), ("block", "<u2")])
 """A run of synapses of one source on one core: first synapse, how many, and its block."""
@@ -57,7 +62,7 @@ class Program:
     manifest : dict
         Names and sizes: populations, projections, probes, the chip's name and fingerprint, what was assumed.
     tensors : dict of str to ndarray
-        One array for each name in `TENSORS`; `rows` may have the dtype `ROW`.
+        One array for each name in `TENSORS`; `rows` may have the dtype `ROW`. What anybody can write is copied.
 
     Raises
     ------
@@ -92,11 +97,10 @@ class Program:
     ) -> None:
         self.manifest = check_manifest(manifest)
         self.path = path
+        self.former_sha256: str | None = None  # of the file, where it is of an earlier format
         self.managed: tuple[ManagedProgram, ...] = ()  # functions, which no file can hold
         for name, (dtype, n_columns) in TENSORS.items():
-            array = container.as_tensor(name, tensors.get(name), dtype, n_columns)
-            array.flags.writeable = False
-            setattr(self, name, array)
+            setattr(self, name, container.as_tensor(name, tensors.get(name), dtype, n_columns))
         self.rows = self.rows.view(ROW).reshape(-1)
         check_structure(self)
 
@@ -150,7 +154,7 @@ class Program:
     @cached_property
     def learning_blocks(self) -> NDArray[np.int64]:
         """Indices of the blocks that learn: one rule on one core each."""
-        return np.flatnonzero(np.isin(self.blocks[:, 1], list(self.rules)))
+        return frozen(np.flatnonzero(np.isin(self.blocks[:, 1], list(self.rules))))
 
     @property
     def n_counts(self) -> int:
@@ -181,7 +185,7 @@ class Program:
         ]
         sizes = self.segments[:, 2].astype(np.int64) - self.segments[:, 1]
         each = np.array(n_words, np.int64)[self.segments[:, 0]] * sizes
-        return np.append(0, np.cumsum(each)).astype(np.int64)
+        return frozen(np.append(0, np.cumsum(each)).astype(np.int64))
 
     def word_places(self, population: str, name: str) -> NDArray[np.int64]:
         """Return where a word of each neuron of a population with microcode lies in `words`, (size,)."""
@@ -225,15 +229,14 @@ class Program:
                     if begin < end and core == other_core:
                         mine, theirs = compartment + begin - first, other + begin - other_first
                         lines.append((segment, index, mine, theirs, end - begin))
-        return np.array(sorted(lines), np.int32).reshape(-1, len(JOIN_COLUMNS))
+        return frozen(np.array(sorted(lines), np.int32).reshape(-1, len(JOIN_COLUMNS)))
 
     @cached_property
     def segment_joins(self) -> NDArray[np.int64]:
         """The segment of each join of a whole segment: how often it passes something, by `bincount`."""
         names = [self.population_index[join["source"]] for join in self.manifest["joins"]]
-        return np.concatenate(
-            [np.empty(0, np.int64), *(np.flatnonzero(self.segments[:, 0] == k) for k in names)]
-        )
+        each = (np.flatnonzero(self.segments[:, 0] == k) for k in names)
+        return frozen(np.concatenate([np.empty(0, np.int64), *each]))
 
     @cached_property
     def population_index(self) -> dict[str, int]:
@@ -258,7 +261,7 @@ class Program:
             table[compartment : compartment + stop - first] = population
         for population, start in self.input_start.items():
             table[start : start + self.manifest["populations"][population]["size"]] = population
-        return table
+        return frozen(table)
 
     @cached_property
     def source_neuron(self) -> NDArray[np.int32]:
@@ -269,7 +272,7 @@ class Program:
         for population, start in self.input_start.items():
             size = self.manifest["populations"][population]["size"]
             table[start : start + size] = np.arange(size)
-        return table
+        return frozen(table)
 
     def sources_of(self, population: str) -> NDArray[np.int32]:
         """Return the source of each neuron of a population, (size,), in the population's own order."""
@@ -282,7 +285,7 @@ class Program:
     def projection_synapses(
         self, name: str
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-        """Return (pre, post, weight, delay) of a projection's synapses, weights in units of u.
+        """Return (pre, post, weight, delay) of a projection's synapses in the order of its rows, weights in units of u.
 
         Raises
         ------
@@ -305,8 +308,8 @@ class Program:
             When no projection has this name.
         """
         names = [p["name"] for p in self.manifest["projections"]]
-        if name not in names:
-            raise KeyError(f"no projection '{name}'; there are: {', '.join(names)}")
+        if not is_one_of(name, names):
+            raise KeyError(f"no projection {quoted(name)}; there are: {', '.join(names)}")
         mine = np.flatnonzero(self.blocks[:, 1] == names.index(name))
         chosen = np.flatnonzero(np.isin(self.rows["block"], mine))
         rows = self.rows[chosen]
@@ -324,31 +327,75 @@ class Program:
         """Digest of the whole program: of its manifest, which holds the digest of every table."""
         return container.digest(self.manifest, self.tensors())
 
+    def is_known_as(self, sha256: str) -> bool:
+        """Return whether a digest is this program's, or that of the file of an earlier format it was read from."""
+        if self.former_sha256 == sha256:
+            return True
+        return self.sha256 == sha256
+
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the tables as they are stored."""
         tables = {name: getattr(self, name) for name in TENSORS}
         return tables | {"rows": self.rows.view("<u4").reshape(-1, 2)}
 
     def save(self, path: str | Path) -> None:
-        """Write the program as one safetensors file, atomically."""
-        container.write(Path(path), container.PROGRAM, self.manifest, self.tensors())
+        """Write the program as one safetensors file, atomically.
+
+        Raises
+        ------
+        ProgramError
+            When it cannot be written.
+        """
+        path = path_of("path", path, ProgramError)
+        try:
+            container.write(path, container.PROGRAM, self.manifest, self.tensors())
+        except OSError as error:
+            raise ProgramError(f"{path}: cannot be written: {error.strerror or error}") from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Open a program file: memory-mapped, every checksum and index verified.
+
+        One of an earlier format becomes a program of today's in memory, which says in its assumptions what the format
+        did not know.
 
         Raises
         ------
         ProgramError
             When the file is damaged, truncated, not a program, or of another version.
         """
-        path = Path(path)
-        manifest, tensors, sha256 = container.read(path, container.PROGRAM)
-        program = cls(manifest, tensors, path=path)
-        vars(program)["sha256"] = (
-            sha256  # verified, and not to be worked out from half a gigabyte again
-        )
+        path = regular_file(path_of("path", path, ProgramError), ProgramError)
+        found = container.read(path, container.PROGRAM)
+        program = cls(*upgraded(found.version, found.manifest, found.tensors), path=path)
+        if program.manifest == found.manifest:
+            # Verified, and not to be worked out from half a gigabyte again.
+            vars(program)["sha256"] = found.sha256
+        else:
+            program.former_sha256 = found.sha256
         return program
+
+    @cached_property
+    def bare(self) -> "Program":
+        """The program without management functions, as a file holds it; itself where it has none."""
+        if not self.managed:
+            return self
+        bare = copy(self)
+        bare.managed = ()
+        return bare
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs; what follows from it is made there."""
+        sha256 = {name: value for name, value in vars(self).items() if name == "sha256"}
+        own = {name: vars(self)[name] for name in ("manifest", "path", "former_sha256", "managed")}
+        return own | {"tensors": self.tensors()} | sha256
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        tensors = dict(state.pop("tensors"))
+        vars(self).update(state)
+        for name, array in tensors.items():
+            array.flags.writeable = False
+            setattr(self, name, array)
+        self.rows = self.rows.view(ROW).reshape(-1)
 
     def __repr__(self) -> str:
         return (

@@ -142,7 +142,7 @@ def _check_microcode(program: "Program") -> list[str]:
         if model is None:
             continue
         first, stop = program.word_start[segment : segment + 2].tolist()
-        table = program.words[first:stop].reshape(len(model.words), -1)
+        table = program.words[first:stop].reshape(len(model.words), row[2] - row[1])
         mistakes += [
             f"table 'words' holds {values.min()} to {values.max()} for '{word.name}' of segment {segment}; "
             f"{word.low} to {word.high} is allowed"

@@ -1,6 +1,7 @@
 """Timing models: recorded steps on a chip, in cycles. They never see how spikes were computed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal, get_args
 
 import numpy as np
@@ -16,6 +17,7 @@ from emulator.timing.result import CORE_ARRAYS, LINKS, SUMS, Timing
 
 TimingMode = Literal["off", "analytic", "cycle"]
 TIMING_MODES: tuple[str, ...] = get_args(TimingMode)
+Timer = AnalyticTimer | CycleTimer
 
 __all__ = [
     "CORE_ARRAYS",
@@ -26,6 +28,8 @@ __all__ = [
     "AnalyticTimer",
     "CycleTimer",
     "ManagementTraffic",
+    "Timer",
+    "Timers",
     "Timing",
     "TimingMode",
     "managed_cycles",
@@ -41,7 +45,7 @@ def start_timing(
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
     first_step: int = 0,
-) -> AnalyticTimer | CycleTimer | None:
+) -> Timer | None:
     """Return what steps are submitted to as they are computed; use it in a `with` statement.
 
     Parameters
@@ -62,6 +66,38 @@ def start_timing(
     if mode == "cycle":
         return CycleTimer(program, chip, workers, progress, first_step)
     return AnalyticTimer(program, chip, progress) if mode == "analytic" else None
+
+
+class Timers:
+    """The timers of a program on a chip, kept from run to run: making one takes longer than a short run.
+
+    Parameters
+    ----------
+    program, chip, workers
+        As `start_timing` takes them.
+    """
+
+    def __init__(self, program: Program, chip: Chip, workers: int = 1) -> None:
+        self._program, self._chip, self._workers = program, chip, workers
+        self._kept: dict[TimingMode, Timer] = {}
+
+    def timer(self, mode: TimingMode, first_step: int = 0) -> AbstractContextManager[Timer | None]:
+        """Have a timer for a run, unless timing is off; one in which a run fails is not used again."""
+        return nullcontext() if mode == "off" else self._timer(mode, first_step)
+
+    @contextmanager
+    def _timer(self, mode: TimingMode, first_step: int) -> Iterator[Timer]:
+        timer = self._kept.pop(mode, None)
+        if timer is None:
+            timer = start_timing(
+                self._program, self._chip, mode, self._workers, first_step=first_step
+            )
+            assert timer is not None
+        else:
+            timer.begin(first_step)
+        with timer:
+            yield timer
+        self._kept[mode] = timer
 
 
 def time_run(

@@ -94,6 +94,10 @@ class AnalyticTimer:
         self._n_timed = 0
         self._taken: dict[str, NDArray[np.int64]] = {}
 
+    def begin(self, _first_step: int = 0) -> None:
+        """Time another run; everything of the one before was taken."""
+        self._n_timed = 0
+
     def __enter__(self) -> Self:
         return self
 
@@ -138,7 +142,7 @@ class AnalyticTimer:
             spike_source,
             self._learning.spiking(active),
             self._costs,
-            mesh.width,
+            mesh.routes.packed,
             mesh.cores_per_tile,
             mesh.multicast == "tree",
             step_cycles,

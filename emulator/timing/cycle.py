@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,8 @@ from emulator.account import NO_LINES, Managed
 from emulator.chip import Chip
 from emulator.errors import RunError
 from emulator.kernels import pipeline
-from emulator.kernels.analytic import Trees
 from emulator.kernels.router import BRANCH
+from emulator.kernels.trees import Trees
 from emulator.noc.mesh import mesh_settings, stuck_message
 from emulator.program import Program
 from emulator.timing.analytic import (
@@ -41,7 +41,27 @@ AHEAD = 4
 MOST_BRANCHES = 1 << 24
 """Branches of multicast trees that a flit can tell apart."""
 
+HELD_STEPS, HELD_SPIKES = 16, 1_000
+"""A piece of no more is timed when it is asked for, without a thread, where it is the only one."""
+
 Piece = tuple[NDArray[np.int64], NDArray[np.uint8]]
+Work = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint32], int, int, int]
+"""Where the spikes of each step begin, sources, active compartments; first and last step in them; steps before."""
+
+
+class Held(NamedTuple):
+    """A piece that is timed when its result is asked for."""
+
+    time: Callable[..., Piece]
+    piece: Work
+
+    def done(self) -> bool:
+        """Return False: it waits until it is asked for."""
+        return False
+
+    def result(self) -> Piece:
+        """Time it."""
+        return self.time(*self.piece)
 
 
 class _Worker:
@@ -55,11 +75,11 @@ class _Worker:
         root, branches = np.empty(0, np.uint32), np.empty(0, BRANCH)
         if mesh.multicast == "tree":
             sources = (sent.entry_start, sent.entries, sent.source_tile)
-            shape = (mesh.width, mesh.height, mesh.cores_per_tile)
-            self.trees = Trees(*sources, *shape, MOST_BRANCHES)
+            self.trees = Trees(*sources, mesh.routes.packed, mesh.cores_per_tile, MOST_BRANCHES)
             root, branches = self.trees.root, self.trees.branches  # rewritten in place
         self.timer = pipeline.Timer(
             mesh_settings(chip),
+            mesh.routes.packed,
             costs,
             program.n_cores,
             mesh.cores_per_tile,
@@ -148,12 +168,16 @@ class CycleTimer:
         self._free: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._free.put(worker)
-        self._pool = ThreadPoolExecutor(len(self._timers))
-        self._waiting: deque[Future[Piece]] = deque()
+        self._pool: ThreadPoolExecutor | None = None
+        self._waiting: deque[Future[Piece] | Held] = deque()
         self._counts: deque[NDArray[np.uint32]] = deque()
         self._done: list[Piece] = []
         self._next_step, self._n_timed = first_step, 0
         self._taken: dict[str, NDArray[np.int64]] = {}
+
+    def begin(self, first_step: int = 0) -> None:
+        """Time another run; everything of the one before was taken."""
+        self._next_step, self._n_timed = first_step, 0
 
     def __enter__(self) -> Self:
         return self
@@ -164,7 +188,9 @@ class CycleTimer:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
     def submit(
         self,
@@ -196,10 +222,23 @@ class CycleTimer:
             stop = int(min(max(enough, first + 1), first + PIECE_STEPS, len(active)))
             piece = (spike_start, spike_source, active, first, stop, self._next_step)
             self._counts.append(counts[first:stop])
-            self._waiting.append(self._pool.submit(self._time, *piece))
+            self._waiting.append(self._send(piece))
             self._next_step += stop - first
             first = stop
             self._collect(AHEAD * len(self._timers))
+
+    def _send(self, piece: Work) -> "Future[Piece] | Held":
+        """Have a piece timed by a thread; a small one that comes first is kept: a short run needs no thread."""
+        first, stop = piece[3:5]
+        is_small = stop - first <= HELD_STEPS and piece[0][stop] - piece[0][first] <= HELD_SPIKES
+        if self._pool is None and is_small and not self._waiting:
+            return Held(self._time, piece)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(len(self._timers))
+            for k, held in enumerate(self._waiting):
+                if isinstance(held, Held):
+                    self._waiting[k] = self._pool.submit(held.time, *held.piece)
+        return self._pool.submit(self._time, *piece)
 
     def take(self) -> Timing:
         """Wait for all steps and return the timing of those submitted since it was taken last.

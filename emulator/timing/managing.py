@@ -61,8 +61,7 @@ class ManagementTraffic:
     def distance(self, lines: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the hops along x and along y from the management core to the peer of each line."""
         own, at = self.tiles(lines)
-        width = self.chip.mesh.width
-        return np.abs(own % width - at % width), np.abs(own // width - at // width)
+        return self.chip.mesh.routes.hops(own, at)
 
     def cycles(self, lines: NDArray[np.int64], *, exact: bool) -> NDArray[np.int64]:
         """Return the cycles that each line keeps its core busy; `exact` adds the ways through the mesh."""
@@ -95,7 +94,9 @@ class ManagementTraffic:
         mesh = self.chip.mesh
         dst = np.arange(mesh.n_tiles)
         alone = {"cycle": dst * ALONE, "src": 0 * dst, "dst": dst, "size": 0 * dst + 1}
-        return replay(alone, self.chip).latency.reshape(mesh.height, mesh.width).T
+        by_hops = np.zeros((mesh.width, mesh.height), np.int64)
+        by_hops[mesh.routes.hops(0 * dst, dst)] = replay(alone, self.chip).latency
+        return by_hops
 
 
 def managed_cycles(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import frozen
 from emulator.units import seconds_from_cycles
 
 LINKS = ("+x", "-x", "+y", "-y")
@@ -43,7 +44,7 @@ def _sum(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int6
 
 @dataclass(frozen=True, eq=False)
 class Timing:
-    """Cycles of every step, what bounded each, and the work of every core and link over the run.
+    """Cycles of every step, what bounded each, and the work of every core and link over the run; read-only.
 
     Attributes
     ----------
@@ -74,7 +75,8 @@ class Timing:
     barrier_cycles : int
         Cycles of one barrier; each step ends with one.
     latency_packets : (n,) int64
-        Packets by their cycles from ready at the source to the destination's router, the last for all longer ones;
+        Packets by their cycles from ready at the source to the destination's terminal, the local port of its router;
+        the last for all longer ones;
         empty in analytic timing.
     """
 
@@ -92,6 +94,10 @@ class Timing:
     link_flits: NDArray[np.int64]
     barrier_cycles: int
     latency_packets: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        for name in ("step_cycles", "bottleneck", *SUMS):
+            frozen(getattr(self, name))
 
     @property
     def n_steps(self) -> int:

@@ -13,6 +13,7 @@ from emulator.errors import ProgramError, RunError
 from emulator.kernels.pipeline import ENTRY
 from emulator.learning import compiled
 from emulator.program import Program
+from emulator.program.storage import row_words, stored_bits
 
 PIECE_ROWS = 1 << 16
 """Rows worked on at a time: what is made of them stays in the cache."""
@@ -80,11 +81,11 @@ class _Service:
     """The cycles that a row of a block and length keeps its core's receive path busy, from one table."""
 
     def __init__(self, program: Program, chip: Chip) -> None:
-        bits, kind = np.unique(program.blocks[:, 3], return_inverse=True)
+        bits, kind = np.unique(stored_bits(program, chip), return_inverse=True)
         n_lengths = int(program.rows["length"].max(initial=0)) + 1
         length = np.arange(n_lengths)
         cycles = chip.service_cycles
-        words = row_words(length, bits[:, None], chip)
+        words = row_words(length, bits[:, None], chip.synapses)
         self._cycles = (words * cycles("synapse_word") + length * cycles("synaptic_event")).ravel()
         self._first = kind.reshape(-1) * n_lengths
         self.look_up = cycles("axon_in")
@@ -126,20 +127,6 @@ def instructions_per_visit(program: Program, chip: Chip) -> NDArray[np.int64]:
     each = {k: compiled(rule, chip.learning).n_instructions for k, rule in program.rules.items()}
     projections = program.blocks[program.learning_blocks, 1].tolist()
     return np.array([each[k] for k in projections], np.int64)
-
-
-def row_words(
-    length: NDArray[np.integer], bits_per_synapse: NDArray[np.integer], chip: Chip
-) -> NDArray[np.int64]:
-    """Return the synapse-memory words of rows: full storage blocks, then one for the rest."""
-    storage = chip.synapses
-    n_full, rest = np.divmod(length.astype(np.int64), storage.block_synapses)
-    full_bits = (
-        storage.block_synapses * bits_per_synapse.astype(np.int64) + storage.block_header_bits
-    )
-    rest_bits = rest * bits_per_synapse + storage.block_header_bits
-    words = n_full * -(-full_bits // storage.word_bits)
-    return np.asarray(words + (rest > 0) * -(-rest_bits // storage.word_bits), np.int64)
 
 
 def flits_per_packet(chip: Chip, payload_bits: int = 0) -> int:

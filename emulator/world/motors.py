@@ -1,11 +1,16 @@
 """From spikes of motor neurons to words, on a management core, and from these to an action, on the host."""
 
+from math import isfinite
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emulator.arguments import NoArrayError, as_array, frozen, is_number, is_whole, shown
 from emulator.errors import WorldError
+
+MOST = 2**20
+"""Actions, and neurons of each."""
 
 
 class Motors(Protocol):
@@ -68,11 +73,14 @@ class Majority:
 
     def __init__(self, n_actions: int, *, neurons: int = 1, silent: int | None = None) -> None:
         for name, value, least in (("n_actions", n_actions, 2), ("neurons", neurons, 1)):
-            if not isinstance(value, int | np.integer) or value < least:
-                raise WorldError(f"{name} is {value!r:.60}; it must be a whole number from {least}")
-        if silent is not None and silent not in range(n_actions):
-            raise WorldError(f"silent is {silent!r:.60}; allowed: 0 to {n_actions - 1}")
-        self.n_actions, self.neurons, self.silent = int(n_actions), int(neurons), silent
+            if not is_whole(value) or not least <= value <= MOST:
+                raise WorldError(
+                    f"{name} is {shown(value)}; it must be a whole number from {least} to {MOST:,}"
+                )
+        if silent is not None and not (is_whole(silent) and 0 <= silent < n_actions):
+            raise WorldError(f"silent is {shown(silent)}; allowed: 0 to {n_actions - 1}")
+        self.n_actions, self.neurons = int(n_actions), int(neurons)
+        self.silent = None if silent is None else int(silent)
         self.size, self.n_words = self.n_actions * self.neurons, 1
         self.instructions = 4 * self.size
 
@@ -120,14 +128,22 @@ class Weighted:
     def __init__(
         self, weights: ArrayLike, scale: float, *, low: float = -np.inf, high: float = np.inf
     ) -> None:
-        table = np.asarray(weights)
+        wanted = "they must be whole numbers, (values of an action, motor neurons)"
+        try:
+            table = as_array(weights)
+        except NoArrayError as error:
+            raise WorldError(f"weights have {error}; {wanted}") from None
         if table.dtype.kind not in "iu" or table.ndim != 2 or not table.size:
             raise WorldError("weights must be whole numbers, (values of an action, motor neurons)")
-        if not (np.isfinite(scale) and scale and low < high):
+        are_numbers = all(map(is_number, (scale, low, high)))
+        if not (
+            are_numbers and isfinite(float(scale)) and float(scale) and float(low) < float(high)
+        ):
             raise WorldError(
-                f"scale is {scale}, low {low} and high {high}; scale is not 0, and low below high"
+                f"scale is {shown(scale)}, low {shown(low)} and high {shown(high)}; scale is not 0, and low below high"
             )
-        self.weights, self.scale, self.low, self.high = table.astype(np.int64), scale, low, high
+        self.weights = frozen(table.astype(np.int64))
+        self.scale, self.low, self.high = float(scale), float(low), float(high)
         self.n_words, self.size = table.shape
         self.instructions = 2 * table.size
 

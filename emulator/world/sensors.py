@@ -10,6 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emulator.arguments import (
+    NoArrayError,
+    as_array,
+    callable_or_none,
+    doubles,
+    frozen,
+    is_whole,
+    shown,
+)
 from emulator.errors import WorldError
 
 ONE = 1 << 16
@@ -82,9 +91,11 @@ class Places:
         n: int | Sequence[int],
         of: Callable[[Any], ArrayLike] | None = None,
     ) -> None:
-        self.low, self.high = np.atleast_1d(low).astype(float), np.atleast_1d(high).astype(float)
+        self.low, self.high = (_reals(name, x, "iuf") for name, x in (("low", low), ("high", high)))
         if not (self.low.ndim == 1 and self.low.shape == self.high.shape and len(self.low)):
-            raise WorldError(f"low and high are {low!r:.60} and {high!r:.60}; each sensor has one")
+            raise WorldError(
+                f"low and high are {shown(low)} and {shown(high)}; each sensor has one"
+            )
         if len(self.low) > len(PRIMES):
             raise WorldError(f"there are {len(self.low)} sensors; allowed: {len(PRIMES)}")
         if not (np.isfinite(self.low).all() and np.isfinite(self.high).all()):
@@ -94,21 +105,21 @@ class Places:
             raise WorldError(
                 f"sensor {worst}: low is {self.low[worst]:g} and high {self.high[worst]:g}; it must be larger"
             )
-        self.n = np.broadcast_to(np.asarray(n), self.low.shape)
-        if self.n.dtype.kind not in "iu" or self.n.min() < 2 or self.n.max() > 2**14:
-            raise WorldError(f"n is {n!r:.60}; each sensor has 2 to {2**14:,} neurons")
+        self.n = frozen(_neurons(n, len(self.low)))
+        callable_or_none("of", of, WorldError)
         self.of = of
         self.places = [
-            np.linspace(a, b, k) for a, b, k in zip(self.low, self.high, self.n, strict=True)
+            frozen(np.linspace(a, b, k))
+            for a, b, k in zip(self.low, self.high, self.n, strict=True)
         ]
-        self.first = np.concatenate([[0], np.cumsum(self.n)[:-1]])
+        self.first = frozen(np.concatenate([[0], np.cumsum(self.n)[:-1]]))
         self.size, self.n_words = int(self.n.sum()), len(self.low)
         self.instructions = 12 * self.n_words
         self._turns: dict[int, NDArray[np.int64]] = {}
 
     def words(self, observation: Any) -> NDArray[np.int64]:
         """Return the place of each value, in 1 / 65536 of the distance between neighbours."""
-        values = np.asarray(observation if self.of is None else self.of(observation), float)
+        values = _reals("the observation", observation if self.of is None else self.of(observation))
         if values.shape != self.low.shape:
             raise WorldError(
                 f"the observation has {values.shape} values; the code has {self.low.shape} sensors"
@@ -125,6 +136,30 @@ class Places:
             self._turns[n_steps] = _turns(n_steps, self.n_words)
         nearest = self.first + (words >> 16)
         return list(nearest + ((words & (ONE - 1)) > self._turns[n_steps]))
+
+
+def _array(name: str, values: Any) -> NDArray[Any]:
+    try:
+        return as_array(values)
+    except NoArrayError as error:
+        raise WorldError(f"{name} has {error}; it must be numbers") from None
+
+
+def _reals(name: str, values: Any, kinds: str = "biuf") -> NDArray[np.float64]:
+    """Return real numbers in an array of their own, of at least one axis where they are given as numbers."""
+    array = _array(name, values)
+    if array.dtype.kind not in kinds:
+        raise WorldError(f"{name} is {shown(values)}; it must be numbers")
+    return frozen(doubles(np.atleast_1d(array)))
+
+
+def _neurons(n: Any, n_sensors: int) -> NDArray[np.int64]:
+    """Return the neurons of each sensor."""
+    array = _array("n", n)
+    is_whole_numbers = array.dtype.kind in "iu" and array.shape in ((), (1,), (n_sensors,))
+    if not (is_whole_numbers and array.size and 2 <= array.min() <= array.max() <= 2**14):
+        raise WorldError(f"n is {shown(n)}; each sensor has 2 to {2**14:,} neurons")
+    return np.broadcast_to(array, n_sensors).astype(np.int64)
 
 
 def _turns(n_steps: int, n_sensors: int) -> NDArray[np.int64]:
@@ -162,8 +197,14 @@ class Frames:
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        if not (len(shape) == 2 and all(isinstance(n, int | np.integer) and n >= 1 for n in shape)):
-            raise WorldError(f"shape is {shape!r:.60}; it must be (height, width)")
+        if not (
+            isinstance(shape, tuple | list)
+            and len(shape) == 2
+            and all(is_whole(n) and 1 <= n <= 2**14 for n in shape)
+        ):
+            raise WorldError(
+                f"shape is {shown(shape)}; it must be (height, width), each 1 to {2**14:,}"
+            )
         self.shape = (int(shape[0]), int(shape[1]))
         self.size = self.shape[0] * self.shape[1]
         self.n_words = -(-self.size // 32)
@@ -171,7 +212,9 @@ class Frames:
 
     def words(self, observation: Any) -> NDArray[np.int64]:
         """Return the pixels as bits, 32 in a word."""
-        picture = np.asarray(observation)
+        picture = _array("the observation", observation)
+        if picture.dtype.kind not in "biuf":
+            raise WorldError(f"the observation is {picture.dtype}; it must be numbers")
         if picture.shape != self.shape:
             raise WorldError(f"the observation is {picture.shape}; the code has {self.shape}")
         bits = np.zeros(32 * self.n_words, np.uint8)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.arguments import whole
+from emulator.arguments import flag, is_whole, shown, whole
 from emulator.chip import Chip
 from emulator.compiler import compile_network
 from emulator.emulator import Emulator
@@ -31,7 +31,13 @@ from emulator.world.sensors import Sensors
 
 SENSE, ACT = "world.sensors", "world.action"
 """Channels from the host to the management core, and back."""
+PARTS = {
+    "sensors": ("size", "n_words", "instructions", "words", "spikes"),
+    "motors": ("size", "n_words", "instructions", "words", "action", "misfit"),
+}
+"""What a code must have: the parts of `Sensors` and of `Motors`."""
 LONGEST = 2**20
+MOST_SEED = 2**31 - 1
 PIECE = 1024
 """Actions in a piece of a run, at most: the chip idles for the rest of the last one."""
 
@@ -145,14 +151,11 @@ class World:
         WorldError, ManagementError
             When there is nothing to run; when the environment fails, or shows what the sensors cannot code.
         """
-        if isinstance(seeds, bool) or not isinstance(seeds, int | np.integer | Iterable):
-            raise WorldError(f"seeds is {seeds!r:.60}; it must be a whole number, or several")
-        given = range(seeds) if isinstance(seeds, int | np.integer) else seeds
-        self._seeds = [whole("seed", seed, 0, 2**31 - 1, WorldError) for seed in given]
+        self._seeds = [whole("seed", seed, 0, MOST_SEED, WorldError) for seed in _each(seeds)]
         if not self._seeds:
-            raise WorldError(f"seeds is {seeds!r:.60}; there must be an episode to run")
+            raise WorldError(f"seeds is {shown(seeds)}; there must be an episode to run")
         self._max_actions = whole("max_actions", max_actions, 1, LONGEST, WorldError)
-        n_episodes, self._keeps = len(self._seeds), observations
+        n_episodes, self._keeps = len(self._seeds), flag("observations", observations, WorldError)
         self._done, self._episode = [], None
         self.emulator.reset()
         runs: list[Run] = []
@@ -187,7 +190,7 @@ class World:
         answer = self.environment.reset(seed=self._episode.seed)
         if not (isinstance(answer, tuple) and len(answer) == 2):
             raise WorldError(
-                f"reset returned {answer!r:.60}; it must return an observation and a dict"
+                f"reset returned {shown(answer)}; it must return an observation and a dict"
             )
         return answer[0]
 
@@ -196,14 +199,17 @@ class World:
         episode = self._episode
         assert episode is not None
         action = self.motors.action(words)
+        kept = (
+            action.copy() if isinstance(action, np.ndarray) else action
+        )  # it may be changed there
         answer = self.environment.step(action)
         if not (isinstance(answer, tuple) and len(answer) == 5):
             raise WorldError(
-                f"step returned {answer!r:.60}; it must return an observation, a reward, terminated, truncated and "
+                f"step returned {shown(answer)}; it must return an observation, a reward, terminated, truncated and "
                 "a dict"
             )
         observation, reward, terminated, truncated, _ = answer
-        episode.actions.append(action)
+        episode.actions.append(kept)
         episode.reward += float(reward)
         limited = episode.n_actions == self._max_actions
         ends = {"terminated": terminated, "truncated": truncated, "max_actions": limited}
@@ -248,36 +254,65 @@ class World:
             core.send(ACT, memory["last"])
 
 
+def _each(seeds: Any) -> Iterable[Any]:
+    """Return the seeds that were asked for: several, or a number n for 0 to n - 1."""
+    if is_whole(seeds):
+        return range(whole("seeds", seeds, 0, MOST_SEED, WorldError))
+    try:
+        if not isinstance(seeds, str | bytes):
+            return list(seeds)
+    except Exception:  # whatever a stranger's class raises
+        pass
+    raise WorldError(f"seeds is {shown(seeds)}; it must be a whole number, or several")
+
+
 def _mistakes(environment: Any, network: Any, sensors: Any, motors: Any) -> list[str]:
     """Return what is wrong with the parts of a world."""
     if not isinstance(network, Network):
-        return [f"network is {network!r:.60}; it must be a Network"]
+        return [f"network is {shown(network)}; it must be a Network"]
     mistakes = [
-        f"the environment is {environment!r:.60}; it has no method {name}(), as those of gymnasium have"
+        f"the environment is {shown(environment)}; it has no method {name}(), as those of gymnasium have"
         for name in ("reset", "step")
-        if not callable(getattr(environment, name, None))
+        if not _has(environment, name)
     ]
     for name, pair in (("sensors", sensors), ("motors", motors)):
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], Population)):
-            mistakes.append(f"{name} is {pair!r:.60}; it must be (population, {name[:-1]} code)")
+            mistakes.append(f"{name} is {shown(pair)}; it must be (population, {name[:-1]} code)")
             continue
-        population, code = pair
-        if network.populations.get(population.name) is not population:
-            mistakes.append(f"{name}: '{population.name}' belongs to another network")
-        if population.size != code.size:
-            mistakes.append(
-                f"{name}: '{population.name}' has {population.size} neurons, its code {code.size}"
-            )
-        if name == "sensors" and (not population.is_input or population.sent_by is None):
-            mistakes.append(
-                f"{name}: '{population.name}' must be an input whose spikes a management core sends: "
-                "net.input(..., core=0)"
-            )
-        if name == "motors":
-            if population.is_input:
-                mistakes.append(f"{name}: '{population.name}' is an input; it has no motor neurons")
-            space = getattr(environment, "action_space", None)
-            misfit = "" if space is None else code.misfit(space)
-            if misfit:
-                mistakes.append(f"{name}: the actions do not fit the environment: {misfit}")
+        found = _part_mistakes(name, *pair, environment, network)
+        mistakes += [f"{name}: {mistake}" for mistake in found]
+    return mistakes
+
+
+def _has(thing: object, name: str) -> bool:
+    try:
+        return hasattr(thing, name)
+    except Exception:  # of a stranger's class
+        return False
+
+
+def _part_mistakes(
+    name: str, population: Population, code: Any, environment: Any, network: Network
+) -> list[str]:
+    """Return what is wrong with the sensors, or the motors, of a world."""
+    lacking = [part for part in PARTS[name] if not _has(code, part)]
+    if lacking:
+        return [f"the code is {shown(code)}, which has no {', '.join(lacking)}"]
+    mistakes = []
+    if network.populations.get(population.name) is not population:
+        mistakes.append(f"'{population.name}' belongs to another network")
+    if population.size != code.size:
+        mistakes.append(f"'{population.name}' has {population.size} neurons, its code {code.size}")
+    if name == "sensors" and (not population.is_input or population.sent_by is None):
+        mistakes.append(
+            f"'{population.name}' must be an input whose spikes a management core sends: "
+            "net.input(..., core=0)"
+        )
+    if name == "motors":
+        if population.is_input:
+            mistakes.append(f"'{population.name}' is an input; it has no motor neurons")
+        space = environment.action_space if _has(environment, "action_space") else None
+        misfit = "" if space is None else code.misfit(space)
+        if misfit:
+            mistakes.append(f"the actions do not fit the environment: {misfit}")
     return mistakes

@@ -1,6 +1,6 @@
 """How time and memory grow from a thousand neurons to a million: measures, and draws docs/growth.svg.
 
-    python tests/benchmarks/growth.py [FILE.svg]        # two minutes; needs matplotlib (pip install -e '.[docs]')
+    python tests/benchmarks/growth.py [FILE.svg]        # two minutes; needs matplotlib
 
 Networks of programs/full_chip.py, 120 synapses a neuron, 1 % of the neurons firing in a step, one thread, timing off.
 """
@@ -11,8 +11,6 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "programs")]
 
 from full_chip import network  # noqa: E402  # its folder is on the path now
+from program_tools import need_to_draw, pyplot, run_script, save_picture  # noqa: E402
 
 from emulator import Emulator, Program, compile_network, load_chip  # noqa: E402
 from emulator.engine import Probed, spike_schedule  # noqa: E402
@@ -48,7 +47,7 @@ def measure(n_neurons: int, folder: Path) -> tuple[float, int, int]:
 
 def draw(rows: list[tuple[float, int, int]], target: Path) -> None:
     """Draw both on logarithmic axes, with lines of slope one to compare with."""
-    mpl.rcParams["svg.hashsalt"] = "growth"  # the same figure is the same file
+    plt = pyplot("growth")
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     micros, held, stored = (np.array(column, float) for column in zip(*rows, strict=True))
     sizes = np.array(SIZES, float)
@@ -62,12 +61,13 @@ def draw(rows: list[tuple[float, int, int]], target: Path) -> None:
     for axes in (left, right):
         axes.grid(visible=True, which="major", alpha=0.3)
         axes.legend(frameon=False)
-    figure.savefig(target, metadata={"Date": None})
+    save_picture(figure, target)
 
 
 def main() -> None:
     """Measure, print and draw."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "growth.svg"
+    need_to_draw(target.parent)
     table = Table("neurons", "us a step", "MB while running", "MB in the file", "bytes a synapse")
     with tempfile.TemporaryDirectory() as folder:
         rows = [measure(size, Path(folder)) for size in SIZES]
@@ -78,4 +78,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -71,7 +71,15 @@ def mesh_alone(program, chip, run, start) -> tuple[int, float]:
             cycle, source, target = kernel.packets()
             one = np.ones(len(cycle), np.int32)
             places = source.astype(np.int32), target.astype(np.int32)
-            meshes.append(Replay(mesh_settings(chip), np.ascontiguousarray(cycle), *places, one))
+            meshes.append(
+                Replay(
+                    mesh_settings(chip),
+                    chip.mesh.routes.packed,
+                    np.ascontiguousarray(cycle),
+                    *places,
+                    one,
+                )
+            )
     begin = process_time()
     for mesh in meshes:
         assert mesh.advance(2**60)
@@ -79,11 +87,10 @@ def mesh_alone(program, chip, run, start) -> tuple[int, float]:
 
 
 def test_digits_stay_interactive(benchmark, monkeypatch):
-    pytest.importorskip("sklearn")
     monkeypatch.syspath_prepend(str(DIGITS.parent))
     digits = __import__(DIGITS.stem)
     chip, steps = load_chip("loihi"), 2_800
-    program = compile_network(digits.network(), chip, neurons_per_core=digits.NEURONS_PER_CORE)
+    program = compile_network(digits.network(), chip)
     inputs = digits.inputs(steps, 0)
 
     def run_all():

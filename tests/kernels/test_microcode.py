@@ -57,14 +57,14 @@ def expected(model, chip: Chip, values, arrived, seed: int, first_id: int):
 def run(monkeypatch, model, chip: Chip, values, arrived, seed: int, threads: int = 1):
     """Run the same on the emulator: currents are graded spikes with a weight of one unit."""
     n_steps, n = arrived.shape
-    monkeypatch.setattr(networks, "_program", lambda *_: model)
+    monkeypatch.setattr(networks, "load", lambda *_: model)
     net = Network("fuzz")
     source = net.input("in", n, payload_bits=31)
     words = {name: np.array([own[name] for own in values]) for name in values[0]} if values else {}
     cells = net.population("cells", n, model="drawn", **words)
     one = (np.arange(n), np.arange(n), np.ones(n, np.int64))
     net.connect(source, cells, weights=one, weight_exp=-6, sign_mode="exc")
-    net.probe(cells, *(word.name for word in model.states))
+    net.probe(cells, "spikes", *(word.name for word in model.states))
     step, neuron = np.nonzero(arrived[1:])
     inputs = {"in": np.stack([step, neuron, arrived[1:][step, neuron]], axis=1).astype(np.int64)}
     emulator = Emulator(chip, compile_network(net, chip), threads=threads)

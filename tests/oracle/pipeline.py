@@ -94,6 +94,8 @@ def settings_of(chip):
         credit_delay=mesh.credit_delay_cycles,
         latency_ew=mesh.link_latency_cycles.east_west,
         latency_ns=mesh.link_latency_cycles.north_south,
+        torus=mesh.topology == "torus",
+        order=mesh.routing,
     )
 
 

@@ -8,7 +8,9 @@ Everything sent is received in a later cycle, so the order of the routers in a c
 from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 
-EAST, WEST, NORTH, SOUTH, LOCAL = PORTS = range(5)  # +x, -x, +y, -y, injection or ejection
+from tests.oracle.routes import EAST, LOCAL, NORTH, SOUTH, WEST, Way
+
+PORTS = range(5)  # +x, -x, +y, -y, injection or ejection
 OPPOSITE = [WEST, EAST, SOUTH, NORTH]  # what leaves by a port is received by this port next door
 
 IDLE, ROUTING, VC_ALLOC, ACTIVE = "idle", "routing", "vc_alloc", "active"
@@ -28,6 +30,12 @@ class Settings:
     credit_delay: int = 0
     latency_ew: int = 1  # cycles of a link, by direction; the credits of the link take as long
     latency_ns: int = 1
+    torus: bool = False
+    order: str = "xy"  # the axis along which packets go first
+
+    @property
+    def way(self) -> Way:
+        return Way(self.width, self.height, self.torus, self.order)
 
     def latency(self, port: int) -> int:
         """Return the latency of the channel at a port; injection and ejection take 1."""
@@ -35,18 +43,28 @@ class Settings:
         return by_port.get(port, self.latency_ns)
 
     def neighbour(self, node: int, port: int) -> int:
-        return node + {EAST: 1, WEST: -1, NORTH: self.width, SOUTH: -self.width}[port]
+        return self.way.neighbour(node, port)
+
+    def usable(self, node: int, port: int, dst: int | frozenset[int]) -> range:
+        """Return the virtual channels that a packet may have on its next link; on a torus, half of them.
+
+        Those that have still to cross an edge before they turn have the lower half: so no ring of packets waits for
+        itself.
+        """
+        n, all_of_them = self.virtual_channels, range(self.virtual_channels)
+        if not self.torus or port == LOCAL:
+            return all_of_them
+        onward = [one for one in destinations(dst) if self.route(node, one) == port]
+        crosses = any(self.way.crosses_later(node, one) for one in onward)
+        return range(n // 2) if crosses else range(n // 2, n)
 
     def route(self, node: int, dst: int | frozenset[int]) -> int:
-        """Return the output port: x first, then y, then the local one; of several destinations the first port."""
-        if isinstance(dst, frozenset):
-            return min(self.route(node, one) for one in dst)
-        (y, x), (dst_y, dst_x) = divmod(node, self.width), divmod(dst, self.width)
-        if x != dst_x:
-            return EAST if x < dst_x else WEST
-        if y != dst_y:
-            return NORTH if y < dst_y else SOUTH
-        return LOCAL
+        """Return the output port; of several destinations the first port."""
+        return min(self.way.port(node, one) for one in destinations(dst))
+
+
+def destinations(dst: int | frozenset[int]) -> frozenset[int]:
+    return dst if isinstance(dst, frozenset) else frozenset([dst])
 
 
 @dataclass(frozen=True)
@@ -215,18 +233,21 @@ class Router:
         requests = {}
         for (port, vc), near in self.near.items():
             if near.state == VC_ALLOC:
-                for far_vc in range(n_vcs):
+                for far_vc in self.usable(near):
                     if self.far[near.output, far_vc].free:
                         requests[port * n_vcs + vc, near.output * n_vcs + far_vc] = 0
         matched = self.vc_allocator.allocate(requests)
         return {divmod(i, n_vcs): o % n_vcs for i, o in matched.items()}
+
+    def usable(self, near: NearBuffer) -> range:
+        return self.settings.usable(self.node, near.output, near.flits[0].dst)
 
     def switch_priority(self, near: NearBuffer) -> int | None:
         """Return 1 for a request, 0 for a speculative one, None for no request."""
         if near.state == ACTIVE and near.flits:
             return None if self.far[near.output, near.far_vc].full() else 1
         if near.state == VC_ALLOC and self.settings.speculative:
-            for far_vc in range(self.settings.virtual_channels):
+            for far_vc in self.usable(near):
                 far = self.far[near.output, far_vc]
                 if far.free and not far.full():
                     return 0

@@ -131,9 +131,9 @@ def test_many_mistakes_are_cut_short():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "there is no such file"),
-        (b"\xff\xfe", "byte 0 is not UTF-8 text"),
-        (b"; " + b"x" * 2**22, "larger than"),
+        (None, "cannot be read: No such file or directory"),
+        (b"\xff\xfe", "byte 0xff in line 1 is not UTF-8 text"),
+        (b"; " + b"x" * 2**22, "it holds more than 4,194,304 bytes"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message):

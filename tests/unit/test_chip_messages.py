@@ -78,7 +78,7 @@ learning: {instructions: 32, post_factors: true, accumulator_limits: {minimum: -
 """
 
 TOP = "format, name, description, source, clock, mesh, core, microcode, synapses, learning, arithmetic, costs, barrier, static_power, host, management"
-MESH = "width, height, cores_per_tile, flit_bits, header_bits, virtual_channels, buffer_flits, routing_delay_cycles, speculative, allocator, allocator_iterations, wait_for_tail_credit, credit_delay_cycles, link_latency_cycles, input_queue_packets, multicast, source"
+MESH = "width, height, cores_per_tile, topology, routing, flit_bits, header_bits, virtual_channels, buffer_flits, routing_delay_cycles, speculative, allocator, allocator_iterations, wait_for_tail_credit, credit_delay_cycles, link_latency_cycles, input_queue_packets, multicast, source"
 CORE = "neurons, synapse_memory_bits, axons_in, axons_out, accumulator_entries, models, source"
 
 MISTAKES = {
@@ -462,6 +462,19 @@ OVERRIDES = [
     (
         {"mesh.width": 64, "mesh.height": 64, "mesh.cores_per_tile": 64},
         ["--set mesh.width=64: 64 x 64 tiles of 64 cores are 262144 cores; allowed: 1 to 65535"],
+    ),
+    (
+        {"mesh.topology": "torus", "mesh.virtual_channels": 3},
+        [
+            "--set mesh.virtual_channels=3: 3 on a torus, where packets that cross an edge have half of them; allowed: 2, 4, 6, 8"
+        ],
+    ),
+    (
+        {"mesh.topology": "ring", "mesh.routing": "zigzag"},
+        [
+            "--set mesh.topology=ring: 'ring' is not one of the choices; allowed: mesh, torus",
+            "--set mesh.routing=zigzag: 'zigzag' is not one of the choices; allowed: xy, yx",
+        ],
     ),
     (
         {"mesh.width": 0, "mesh.height": "x"},

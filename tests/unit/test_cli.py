@@ -260,8 +260,14 @@ def test_neurons_per_core_and_mapping_change_the_placement(here, done):
 def test_a_nir_file_runs_with_dt(here, done, refused):
     nir = ROOT / "programs" / "digits.nir"
     assert "give --dt" in refused(f"compile {nir} --chip loihi -o digits.program")
-    text = done(f"compile {nir} --dt 1e-4 --chip loihi -o digits.program")
-    assert "assumption: " in text
+    assert "assumption: " in done(f"compile {nir} --dt 1e-3 --chip loihi -o digits.program")
+
+
+def test_a_step_that_is_too_short_for_a_nir_file_is_warned_of(here, cli):
+    nir = ROOT / "programs" / "digits.nir"
+    status, _, err = cli(f"compile {nir} --dt 1e-4 --chip loihi -o digits.program")
+    assert status == 0
+    assert "check that dt = 0.0001 is in the unit of tau" in err
 
 
 # what it rests on
@@ -319,6 +325,13 @@ def test_odd_names_are_printed_as_they_are(here, done, cli):
 # mistakes of the user
 
 
+def test_names_of_files_do_not_reach_the_terminal_as_commands(here, refused):
+    (here / "\x1b[31mred.py").write_text("1/0")
+    assert refused("run \x1b[31mred.py --chip tiny -o out") == (
+        "\\x1b[31mred.py:1: ZeroDivisionError: division by zero\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -355,7 +368,10 @@ def test_mistakes_in_a_network_file_have_their_line(here, refused, source, messa
             "no parameter 'sice'; it has: size, weight",
         ),
         ("run net.py --chip tiny -o out --mapping map.txt", "map.txt"),
-        ("run net.py --chip tiny -o out --input none.npz", "none.npz: there is no such file"),
+        (
+            "run net.py --chip tiny -o out --input none.npz",
+            "none.npz: cannot be read: No such file or directory",
+        ),
         ("run x.program --chip tiny -o out --param a=1", "x.program: --param is for .py files"),
         ("run x.program --chip tiny -o out --mapping m", "x.program: --mapping is for networks"),
         ("compile x.txt --chip tiny -o out", "x.txt: a network is a .py or a .nir file"),
@@ -369,9 +385,12 @@ def test_mistakes_in_files(here, refused, line, message):
     assert not (here / "out").exists()
 
 
-def test_a_program_for_another_chip_is_refused(here, done, refused):
+def test_a_program_for_another_chip_is_refused(here, cli, done, refused):
     done("compile net.py --chip tiny -o net.program")
-    assert "was compiled for chip 'tiny'" in refused("run net.program --chip loihi -o out")
+    other = "run net.program --chip loihi --set arithmetic.u_bits=20 -o out"
+    assert "was compiled for chip 'tiny'" in refused(other)
+    status, out, _ = cli("run net.program --chip loihi -o larger")
+    assert (status, out.partition(":")[0]) == (0, "demo on loihi")
 
 
 def test_a_strict_run_stops_at_an_overflow(here, refused, done):

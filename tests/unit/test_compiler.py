@@ -246,8 +246,8 @@ CAPACITIES = [
     (
         # Rows are rounded up to words of 32 bits, so that a core takes 8 of the 100 neurons.
         "cores", fan(40, 100), {"core.synapse_memory_bits": 4000, "core.axons_in": 40},
-        ("cores: the network needs 13, chip 'tiny' has 8; population 'b', which takes 13, most of them full of "
-         "synapse memory, does not fit any more"),
+        ("cores: placed in order, the network needs 13, chip 'tiny' has 8; population 'b', which takes 13, most of "
+         "them full of synapse memory, does not fit any more; a mapping of your own may do with fewer"),
     ),
     (
         # 40 rows of one dense synapse: 18 bits each, one word of 32.
@@ -290,14 +290,15 @@ def test_neurons_beyond_a_core_named_in_a_mapping():
     )
 
 
-def test_cutting_for_axons_out_ends_when_the_cores_do():
+def test_how_many_cores_axons_out_take_is_said_beyond_the_end_of_the_chip():
     net = Network()
     source = net.population("s", 60, **LIF)
     cells = net.population("b", 8, neurons_per_core=1, **LIF)
     net.connect(source, cells, weights=np.full((8, 60), 2))
     small = {"core.axons_out": 8, "core.axons_in": 60, "core.synapse_memory_bits": 2**20}
     assert refused(CapacityError, net, load_chip("tiny", set=small)) == (
-        "cores: population 's' was cut for axons out until the network needed 68; chip 'tiny' has 8"
+        "cores: placed in order, the network takes 67 for its axons out, chip 'tiny' has 8; population 's', which "
+        "takes 60, most of them full of axons out, does not fit any more; a mapping of your own may do with fewer"
     )
 
 
@@ -411,24 +412,43 @@ def test_real_units_become_registers():
         tau_syn_ms=5.0, tau_mem_ms=20.0, refractory_ms=2.0, bias=[0.25, -3.0], v_start=0.5, u_start=-0.25,
     )  # fmt: skip
     program = compile_network(net, CHIP)
-    # The largest weight, 0.5, is mantissa 254 and exponent 1, so that the threshold is at least 512: 1.0 is 1016.
-    assert program.threshold.tolist() == [1016 << 6] * 2
+    # All are multiples of 0.125, of which a mantissa holds 31 steps four times: 0.5 is mantissa 248, at exponent 1, so
+    # that the threshold is at least 512: 1.0 is 992.
+    assert program.threshold.tolist() == [992 << 6] * 2
     # u decays by du + 1 on this chip, v by dv; each is 1 - exp(-dt / tau) of 4096.
     assert program.u_retain.tolist() == [round(4096 * math.exp(-0.1))] * 2
     assert program.v_retain.tolist() == [round(4096 * math.exp(-0.025))] * 2
     assert program.refractory.tolist() == [5, 5]  # 4 steps at rest, and the one in which it spikes
-    assert program.v_init.tolist() == [508 << 6] * 2
-    assert program.u_init.tolist() == [-(254 << 6)] * 2
-    # 0.25 is 254 << 6, held by 2032 << 3; -3.0 is 3048 << 6.
-    assert program.bias.tolist() == [254 << 6, -(3048 << 6)]
+    assert program.v_init.tolist() == [496 << 6] * 2
+    assert program.u_init.tolist() == [-(248 << 6)] * 2
+    # 0.25 is 248 << 6, held by 1984 << 3; -3.0 is 2976 << 6.
+    assert program.bias.tolist() == [248 << 6, -(2976 << 6)]
+    pre, post, units, _ = program.projection_synapses("a->b")
+    assert dict(zip(zip(pre.tolist(), post.tolist(), strict=True), units.tolist(), strict=True)) == {
+        (0, 0): 496 << 6, (1, 0): -(248 << 6), (0, 1): 124 << 6,
+    }  # fmt: skip
+    report = program.manifest["projections"][0]["quantisation"]
+    assert report == {
+        "scale": 992.0, "weight_exp": 1, "n_clipped": 0, "n_zero": 0, "max_abs_error": 0.0, "rms_error": 0.0,
+    }  # fmt: skip
+
+
+def test_real_weights_that_are_no_multiples_are_rounded_to_the_largest_mantissa():
+    net = Network("real", dt_ms=0.5)
+    cells = net.population("b", 2, threshold=1.0, bias=0.25)
+    net.connect(net.input("a", 2), cells, weights=[[0.5, -0.2501], [0.1251, 0.0]])
+    program = compile_network(net, CHIP)
+    # The largest weight, 0.5, is mantissa 254 and exponent 1, so that the threshold is at least 512: 1.0 is 1016.
+    assert program.threshold.tolist() == [1016 << 6] * 2
+    assert program.bias.tolist() == [254 << 6] * 2
     pre, post, units, _ = program.projection_synapses("a->b")
     assert dict(zip(zip(pre.tolist(), post.tolist(), strict=True), units.tolist(), strict=True)) == {
         (0, 0): 508 << 6, (1, 0): -(256 << 6), (0, 1): 128 << 6,
     }  # fmt: skip
-    report = program.manifest["projections"][0]["quantisation"]
-    assert report == {
+    errors = [256 / 1016 - 0.2501, 128 / 1016 - 0.1251]
+    assert program.manifest["projections"][0]["quantisation"] == {
         "scale": 1016.0, "weight_exp": 1, "n_clipped": 0, "n_zero": 0,
-        "max_abs_error": pytest.approx(2 / 1016), "rms_error": pytest.approx(math.sqrt((2**2 + 1) / 3) / 1016),
+        "max_abs_error": pytest.approx(errors[0]), "rms_error": pytest.approx(math.hypot(*errors) / math.sqrt(3)),
     }  # fmt: skip
 
 
@@ -461,7 +481,7 @@ def test_warnings_say_what_precision_is_lost():
             "population 'b': the threshold is so many times the largest weight that its register "
             "cannot hold it at full weight precision; weights use fewer bits"
         ),
-        "population 'b': tau_mem_ms is so long that its decay rounds to none",
+        "population 'b': tau_mem_ms 1e+06 ms of neuron 0 is held as no decay",
     ]
 
 
@@ -587,13 +607,12 @@ def test_a_network_without_populations_and_one_of_inputs_alone():
 # Fit and determinism
 
 
-def test_a_program_runs_only_on_a_chip_that_computes_the_same():
+def test_a_program_runs_only_on_a_chip_that_has_enough():
     program = compile_network(fan(2, 33), CHIP)
     with pytest.raises(ProgramError) as error:
         Emulator(load_chip("tiny", set={"name": "other", "core.neurons": 15}), program)
     assert str(error.value) == (
-        "program 'fan' was compiled for chip 'tiny'; 'other' differs in what it computes: "
-        "core.neurons is 15, the program's 16; compile the network for 'other'"
+        "program 'fan' was compiled for chip 'tiny' and needs more than 'other' has: core.neurons is 15, core 0 needs 16"
     )
     small = {"mesh.width": 1, "mesh.height": 1, "management.tiles": [0]}
     with pytest.raises(ProgramError) as error:
@@ -689,7 +708,7 @@ def test_a_brian_weight_that_no_mantissa_can_say_is_warned_of():
         )
     ]
     assert manifest["projections"][0]["quantisation"] == {
-        "policy": "brian", "n_truncated": 0, "n_beyond": 1,
+        "policy": "brian", "n_truncated": 0, "n_zero": 0, "max_loss": 0.0, "n_beyond": 1,
     }  # fmt: skip
 
 

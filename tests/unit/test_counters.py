@@ -34,6 +34,9 @@ def programs(draw):
         "cores_per_tile": draw(st.integers(1, 3)),
         "flit_bits": draw(st.integers(1, 40)),
         "multicast": draw(st.sampled_from(["none", "tree"])),
+        "topology": draw(st.sampled_from(["mesh", "torus"])),
+        "routing": draw(st.sampled_from(["xy", "yx"])),
+        "virtual_channels": 2,
     }
     if mesh["multicast"] == "tree":
         mesh["flit_bits"] = 64

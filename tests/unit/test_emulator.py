@@ -28,7 +28,7 @@ def make(chip=TINY, **parameters) -> Emulator:
 BAD_INPUTS = {
     "unknown": ({"inn": [[True]]}, "inputs: 'inn' does not exist; inputs are: in, other"),
     "not an input": ({"cells": [[0, 0]]}, "inputs: 'cells' is not an input; inputs are: in, other"),
-    "floats": ({"in": np.zeros((3, 4))}, "inputs: 'in' is float64 of shape (3, 4); it must be bool (steps, 4) or integer pairs (n_spikes, 2) of step and neuron"),
+    "floats": ({"in": np.zeros((3, 4))}, "inputs: 'in' is float64 of shape (3, 4); it must be bool (steps, 4) or integer pairs (n_spikes, 2) of step and neuron; for a raster write values != 0"),
     "too wide": ({"in": np.zeros((3, 5), bool)}, "inputs: 'in' has shape (3, 5); the run has 10 steps and the population 4 neurons"),
     "too long": ({"in": np.zeros((11, 4), bool)}, "inputs: 'in' has shape (11, 4); the run has 10 steps and the population 4 neurons"),
     "three dimensions": ({"in": np.zeros((1, 1, 1), bool)}, "inputs: 'in' is bool of shape (1, 1, 1); it must be bool (steps, 4) or integer pairs (n_spikes, 2) of step and neuron"),

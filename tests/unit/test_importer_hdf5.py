@@ -205,14 +205,14 @@ def test_texts_that_share_their_bytes_are_counted_each(path):
 def test_what_is_no_hdf5_file_is_refused(path, tmp_path):
     with pytest.raises(NetworkError) as error:
         read_tree(path, LIMIT)
-    assert str(error.value) == f"{path}: no such file"
+    assert str(error.value) == f"{path}: cannot be read: No such file or directory"
     for content in (b"", b"hello", bytes(4096)):
         path.write_bytes(content)
         with pytest.raises(NetworkError) as error:
             read_tree(path, LIMIT)
         assert str(error.value).startswith(f"{path}: not a readable HDF5 file: ")
         assert "\n" not in str(error.value)
-    with pytest.raises(NetworkError, match=r"not a readable HDF5 file: .*Is a directory"):
+    with pytest.raises(NetworkError, match=r"cannot be read: Is a directory"):
         read_tree(tmp_path, LIMIT)
 
 

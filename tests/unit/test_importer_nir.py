@@ -254,8 +254,12 @@ def test_a_layer_becomes_a_population(path):
     assert net.metadata["made"]["by"] == "hand"
     assert net.assumptions == [
         "A step is 0.5 in the file's unit of time, taken as seconds.",
-        "Integrator: forward Euler; dt/tau and r (and w_in) are folded into the weights.",
-        "A neuron spikes when v > v_threshold, and v is 0 at once; there is no refractory step.",
+        (
+            "Integrator: forward Euler: in a step v and u lose dt/tau of themselves (a population with tau_mem_ms "
+            "loses 1 - exp(-dt/tau)); dt/tau and r (and w_in) are folded into the weights."
+        ),
+        "A neuron spikes when v > v_threshold, once in a step, and v is 0 at once; there is no refractory step.",
+        "Inputs are spikes: one or none of an input neuron in a step.",
         "The network has depth 1: input of T steps needs T + 1 steps.",
         "Steps behind the input: 'input' 0, 'cells' 1.",
         (
@@ -396,19 +400,6 @@ REFUSED = {
     ),
     "no type": (with_node("x", {"weight": ONE}), ["node 'x': it has no field 'type'"]),
     "type is a number": (with_node("x", {"type": 3}), ["node 'x': it has no field 'type'"]),
-    "slash in a name": (
-        with_node("a/b", lif(2, 1.0)),
-        [
-            "node 'a': it has no field 'type': the name 'a/b' holds '/', which HDF5 reads as a folder"
-        ],
-    ),
-    "name": (
-        (
-            {"my input": io("Input", 1), "a": if_(1, 1.0), "out": io("Output", 1)},
-            chain("my input", "a", "out"),
-        ),
-        ["population 'my input': a name is made of letters, digits, '_', '-' and '.', 200 at most"],
-    ),
     "v_reset": (
         changed("cells", v_reset=[0.0, -0.25]),
         ["node 'cells' (LIF): v_reset is -0.25 to 0; only a reset to 0 is supported"],
@@ -641,11 +632,37 @@ def test_what_the_refused_graphs_come_from_is_read(path):
         assert load_nir(path, DT).outputs
 
 
-@pytest.mark.parametrize("dt", [0, -1e-4, float("nan"), float("inf")])
+@pytest.mark.parametrize("dt", [0, -1e-4, float("nan"), float("inf"), "1e-3", None, True, [1]])
 def test_a_step_has_a_duration(path, dt):
     with pytest.raises(NetworkError) as error:
         load_nir(path, dt)
-    assert str(error.value) == f"dt_seconds is {dt}; it must be a positive number"
+    assert str(error.value) == f"dt_seconds is {dt!r}; it must be a positive number"
+
+
+def test_odd_numbers_are_refused_in_words(path):
+    for options, message in (
+        ({"dt_seconds": 10**400}, "dt_seconds is a int; it must be a positive number"),
+        (
+            {"dt_seconds": 1, "limit_bytes": "a"},
+            "limit_bytes is 'a'; it must be a whole number from 1 to",
+        ),
+        (
+            {"dt_seconds": 1, "limit_bytes": 0},
+            "limit_bytes is 0; it must be a whole number from 1 to",
+        ),
+    ):
+        with pytest.raises(NetworkError) as error:
+            load_nir(path, **options)
+        assert str(error.value).startswith(message)
+
+
+def test_the_public_package_writes_no_edges_as_numbers(path):
+    nir.write(path, nir.NIRGraph({}, []))
+    with pytest.raises(NetworkError) as error:
+        load_nir(path, DT)
+    assert str(error.value).splitlines() == [
+        f"{path}: it has no node of type {kind}" for kind in ("Input", "Output")
+    ]
 
 
 NO_NODE = "not a NIR file: it has no group 'node' of type 'NIRGraph'"
@@ -693,3 +710,23 @@ def test_other_tables_of_edges_are_refused(path, name):
     with pytest.raises(NetworkError) as error:
         load_nir(path, DT)
     assert str(error.value).splitlines()[0] == f"{path}: {problem}"
+
+
+def test_neurons_per_core_is_that_of_each_population(tmp_path):
+    nodes = {
+        "in": io("Input", 4),
+        "w": linear(weights(8, 4, 1)),
+        "cells": lif(8, 100.0),
+        "out": io("Output", 8),
+    }
+    path = tmp_path / "net.nir"
+    write_nir(path, nodes, chain(*nodes))
+    assert load_nir(path, DT).populations["cells"].neurons_per_core is None
+    net = load_nir(path, DT, neurons_per_core=3)
+    program = compile_network(net, load_chip("loihi"))
+    assert (program.segments[:, 2] - program.segments[:, 1]).tolist() == [3, 3, 2]
+    with pytest.raises(NetworkError) as error:
+        load_nir(path, DT, neurons_per_core=0)
+    assert str(error.value) == (
+        f"{path}: population 'cells': neurons_per_core is 0; it must be a whole number from 1"
+    )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from emulator.errors import NetworkError
-from emulator.inputs import read_inputs, read_rewards
+from emulator.inputs import as_tables, read_inputs, read_rewards
 
 
 @pytest.fixture
@@ -59,7 +59,10 @@ def test_columns_become_pairs(path):
             "'_step': it must be named <population>_step, <population>_neuron or <population>_payload",
         ),
         ({"a_payload": [1]}, "'a_neuron' is missing"),
-        ({"a_step": np.array([{}]), "a_neuron": [1]}, "Object arrays cannot be loaded"),
+        (
+            {"a_step": np.array([{}]), "a_neuron": [1]},
+            "'a_step' holds Python objects; it must be one row of whole numbers",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(path, arrays, message):
@@ -92,13 +95,27 @@ def test_a_damaged_file_is_refused(path):
 
 
 def test_what_is_no_file_is_refused(path, tmp_path):
-    with pytest.raises(NetworkError, match=r"spikes\.npz: there is no such file"):
+    with pytest.raises(
+        NetworkError, match=r"spikes\.npz: cannot be read: No such file or directory"
+    ):
         read_inputs(path)
     with pytest.raises(NetworkError, match="cannot be read: Is a directory"):
         read_inputs(tmp_path)
     np.save(tmp_path / "one.npy", [1])
     with pytest.raises(NetworkError, match=r"not an \.npz file"):
         read_inputs(tmp_path / "one.npy")
+
+
+def test_columns_of_a_file_are_never_a_raster(path):
+    np.savez(path, a_step=[1, 0], a_neuron=[0, 1], b_step=[1], b_neuron=[0], b_payload=[-7])
+    tables = as_tables(read_inputs(path))
+    assert {
+        name: {column: values.tolist() for column, values in table.items()}
+        for name, table in tables.items()
+    } == {
+        "a": {"step": [1, 0], "neuron": [0, 1]},
+        "b": {"step": [1], "neuron": [0], "payload": [-7]},
+    }
 
 
 def test_rewards_stand_beside_spikes(path):

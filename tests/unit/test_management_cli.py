@@ -66,7 +66,7 @@ def test_the_header_alone(capsys, folder):
     [
         ("--program net.program -o a.elf", "either a C file or --header-only must be given"),
         ("a.c --header-only --program net.program -o a.elf", "either a C file or --header-only must be given"),
-        ("none.c --program net.program -o a.elf", "none.c: no such file"),
+        ("none.c --program net.program -o a.elf", "none.c: cannot be read: No such file or directory"),
         ("a.c --program a.c -o a.elf", "a.c"),
         ("a.c --program net.program -o a.elf --cc none", "there is no compiler 'none'"),
         ("a.c --program net.program -o a.c", "a.c: this is the source itself; choose another name"),

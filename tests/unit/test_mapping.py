@@ -79,14 +79,14 @@ def test_all_bad_lines_come_at_once(tmp_path):
 def test_a_file_that_cannot_be_read(tmp_path):
     path = tmp_path / "a.map"
     for make, why in (
-        (lambda: None, "the mapping cannot be read: No such file or directory"),
+        (lambda: None, "cannot be read: No such file or directory"),
         (
             lambda: path.write_bytes(b"hidden[0:1] 0\n\xff"),
-            "this is not UTF-8 text, so it is no mapping",
+            "byte 0xff in line 2 is not UTF-8 text; save the file as UTF-8",
         ),
         (
             lambda: (path.unlink(), path.mkdir()),
-            "the mapping cannot be read: Is a directory",
+            "cannot be read: Is a directory",
         ),
     ):
         make()
@@ -106,7 +106,10 @@ def test_neurons_sit_where_the_mapping_says():
 @pytest.mark.parametrize(
     ("segments", "message"),
     [
-        ([], "mapping: neuron 0 of 'hidden' is on no core\n"),
+        (
+            [],
+            "mapping: neuron 0 of 'hidden' is on no core\nmapping: neuron 0 of 'out' is on no core",
+        ),
         (GOOD[:2], "mapping: neuron 12 of 'hidden' is on no core"),
         ([*GOOD, ("hidden", 19, 20, 0)], "mapping: neuron 19 of 'hidden' is placed more than once"),
         (
@@ -139,7 +142,27 @@ def test_all_mistakes_of_a_mapping_come_at_once():
         "mapping: x[0:1] 0: there is no population 'x' with compartments; there are: hidden, out",
         "mapping: out[0:9] 0: 'out' has neurons 0 to 3",
         "mapping: out[0:1] 9: chip 'tiny' has cores 0 to 7",
+        "mapping: neuron 0 of 'hidden' is on no core",
     ]
+
+
+def test_missing_and_doubled_neurons_come_at_once():
+    with pytest.raises(NetworkError) as error:
+        compile_network(build(), CHIP, Mapping([("hidden", 1, 20, 0), ("hidden", 3, 5, 1)]))
+    assert str(error.value).splitlines() == [
+        "mapping: neuron 0 of 'hidden' is on no core",
+        "mapping: neuron 3 of 'hidden' is placed more than once",
+        "mapping: neuron 0 of 'out' is on no core",
+    ]
+
+
+def test_numbers_of_numpy_are_whole_numbers():
+    kinds = (np.uint8, np.int16, np.int64)
+    other = [(n, *(k(x) for k, x in zip(kinds, rest, strict=True))) for n, *rest in GOOD]
+    assert (
+        compile_network(build(), CHIP, Mapping(other)).sha256
+        == compile_network(build(), CHIP, Mapping(GOOD)).sha256
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,3 +220,54 @@ def test_runs_of_one_population_on_a_core_share_their_rows():
             "core 0: b[0:4], b[8:16], b[4:8] does not fit: synapse memory: 256 bits needed, "
             "255 on a core of chip 'tiny'"
         )
+
+
+NO_SEGMENT = "it must be (population, start, stop, core): a name and three whole numbers"
+
+
+@pytest.mark.parametrize(
+    ("segments", "message"),
+    [
+        ([("c", 0, 10.0, 0)], f"segment 0: stop is 10.0; {NO_SEGMENT}"),
+        ([("c", 0, 10, 0), ("c", 0, 10, True)], f"segment 1: core is True; {NO_SEGMENT}"),
+        ([("c", "0", None, 0)], f"segment 0: start is '0'; {NO_SEGMENT}\nmapping: segment 0: stop is None; {NO_SEGMENT}"),
+        ([(3, 0, 10, 0)], f"segment 0: population is 3; {NO_SEGMENT}"),
+        ([("c", 0, 10)], f"segment 0 is ('c', 0, 10); {NO_SEGMENT}"),
+        (["c[0:10] 0"], f"segment 0 is 'c[0:10] 0'; {NO_SEGMENT}"),
+        ([("c", 0, 10**5000, 0)], f"segment 0: stop is a int; {NO_SEGMENT}"),
+        (
+            "a.map",
+            "segments are 'a.map'; they must be a list of (population, start, stop, core), and Mapping.load reads a file",
+        ),
+        (None, "segments are None; they must be a list of (population, start, stop, core)"),
+        ({1}, "segments are {1}; they must be a list of (population, start, stop, core)"),
+    ],
+)  # fmt: skip
+def test_what_is_no_segment_is_named(segments, message):
+    with pytest.raises(NetworkError) as error:
+        Mapping(segments)
+    assert str(error.value) == f"mapping: {message}"
+
+
+def test_what_is_appended_to_a_mapping_is_checked():
+    mapping = Mapping(GOOD)
+    mapping.segments.append(("hidden", 0, 1.5, 0))
+    with pytest.raises(NetworkError) as error:
+        compile_network(build(), CHIP, mapping)
+    assert str(error.value) == f"mapping: segment 3: stop is 1.5; {NO_SEGMENT}"
+
+
+@pytest.mark.parametrize("path", [3, None, "a\0b", ""])
+def test_a_path_of_a_mapping_is_a_path(path):
+    for call in (Mapping.load, Mapping(GOOD).save):
+        with pytest.raises(NetworkError) as error:
+            call(path)
+        assert str(error.value) == f"mapping: path is {path!r}; it must be a path"
+
+
+def test_a_mapping_that_cannot_be_written(tmp_path):
+    with pytest.raises(NetworkError) as error:
+        Mapping(GOOD).save(tmp_path)
+    assert (
+        str(error.value) == f"{tmp_path}: the mapping cannot be written: it is not a regular file"
+    )

@@ -8,6 +8,7 @@ from emulator import Network, compile_network, load_chip
 from emulator.errors import NetworkError
 from emulator.microcode import shipped_models
 from emulator.network import REAL, REGISTERS
+from tests.odd_objects import FakeSparse, HalfSparse, Refuses
 
 KNOWN = ", ".join([*REGISTERS, *REAL])
 LIF = {"vth_mant": 1}
@@ -57,6 +58,19 @@ POPULATIONS = [
     ({"vth_mant": 1, "tau_mem_ms": 5.0, "dv": 1}, "tau_mem_ms and dv both set the same register; give one of them"),
     ({"vth_mant": 1, "bias": 5.0, "bias_exp": 1}, "bias and bias_exp both set the same register; give one of them"),
     ({}, "a threshold is required: vth_mant (register) or threshold (real)"),
+    ({"vth_mant": 1, "pack": 1}, "pack is 1; it must be True or False"),
+    ({"vth_mant": 1, "model": 3}, "model is 3; it must be a name or the path of a file *.nasm"),
+    (
+        {"vth_mant": np.ma.masked_array([1, 2, 3], [0, 1, 0])},
+        "vth_mant has a masked entry (x.filled(...) gives it a value); it must be a scalar or (3,)",
+    ),
+    (
+        {"vth_mant": Refuses()},
+        ("vth_mant has the type Refuses, which does not become an array (RuntimeError: cannot be made dense by itself); "
+        "it must be a scalar or (3,)"),
+    ),
+    ({"vth_mant": 1, "bias_mant": [True] * 3}, "bias_mant is [True, True, True]; it must be a number or an array of them"),
+    ({"threshold": np.longdouble("1e4000")}, "threshold holds NaN or infinity"),
 ]  # fmt: skip
 
 
@@ -150,6 +164,78 @@ CONNECTIONS = [
         "give both as registers (integers, vth_mant) or both in real units (floats, threshold)"),
     ),
     ({"weights": ONES, "name": "first"}, "the network has one of this name already"),
+    (
+        {"weights": ((0, 1), (0, 1), (2, 4))},
+        ("weights are three tuples, which may be the rows of a matrix or (pre, post, weight); write np.array(...) for a "
+        "matrix, and (pre, post, weight) as three arrays or lists"),
+    ),
+    (
+        {"weights": tuple(np.arange(8).reshape(4, 2)), "delay": 1},
+        ("weights are a tuple of 4 arrays; three are (pre, post, weight), delays are given as delay=, and a matrix is one "
+        "array"),
+    ),
+    (
+        {"weights": [[0, 1], [0, 1], [2, 4]]},
+        "weights have shape (3, 2); expected (post, pre) = (2, 3), so it looks transposed",
+    ),
+    (
+        {"weights": [[0, 1, 0, 1], [0, 1, 1, 0], [2, 4, 2, 2]]},
+        ("weights have shape (3, 4); expected (post, pre) = (2, 3); (pre, post, weight) is a tuple of three arrays or "
+        "lists, and delays are given as delay="),
+    ),
+    (
+        {"weights": ONES, "delay": [1, 2, 3]},
+        ("delay has shape (3,); beside a matrix of weights it is one number, or a matrix (post, pre) = (2, 3): "
+        "np.array(delay)[None, :] gives one to each source, [:, None] one to each target"),
+    ),
+    (
+        {"weights": sparse.csr_array(ONES), "delay": [1] * 6},
+        ("delay has shape (6,); beside a matrix of weights it is one number, or a matrix (post, pre) = (2, 3): "
+        "np.array(delay)[None, :] gives one to each source, [:, None] one to each target"),
+    ),
+    (
+        {"weights": ([0], [0], [2]), "delay": sparse.csr_array(ONES)},
+        "delay is a sparse matrix; beside (pre, post, weight) it is one number, or a vector of 1",
+    ),
+    ({"weights": ONES, "delay": sparse.csr_array(ONES * 1.0)}, "delay is float64; it must be whole steps"),
+    ({"weights": sparse.csr_array(ONES > 0)}, "weights are bool; they must be integers (mantissas) or floats (real values)"),
+    ({"weights": ONES.astype(object)}, "weights are object; they must be integers (mantissas) or floats (real values)"),
+    (
+        {"weights": np.ma.masked_array(ONES, ONES * [1, 0, 1] > 0)},
+        "weights have 4 masked entries (x.filled(...) gives them a value); they must form an array",
+    ),
+    (
+        {"weights": ([0, 1], [0, np.ma.masked], [2, 2])},
+        "weights have a masked entry (x.filled(...) gives it a value); they must form an array",
+    ),
+    (
+        {"weights": ONES, "delay": np.ma.masked_array(ONES, ONES * [1, 0, 1] > 0)},
+        "delays have 4 masked entries (x.filled(...) gives them a value); they must form an array",
+    ),
+    (
+        {"weights": Refuses()},
+        ("weights have the type Refuses, which does not become an array (RuntimeError: cannot be made dense by itself); "
+        "they must form an array"),
+    ),
+    (
+        {"weights": FakeSparse(None)},
+        ("weights have the type FakeSparse, which cannot be read as a matrix of scipy.sparse (AttributeError: 'NoneType' "
+        "object has no attribute 'shape')"),
+    ),
+    (
+        {"weights": HalfSparse()},
+        "weights have the type HalfSparse, which cannot be read as a matrix of scipy.sparse",
+    ),
+    (
+        {"weights": {"pre": [0], "post": [0], "weight": [2]}},
+        ("weights are a table with columns 'pre' and 'post'; give its columns: weights=(table['pre'], table['post'], "
+        "table['weight']), delay=table['delay']"),
+    ),
+    (
+        {"weights": iter([([0], [0], [2]), ([1], [0], [0.5])])},
+        ("chunk 1: its weights are real, and those before are not; all must be integers (mantissas), or all floats "
+        "(real values)"),
+    ),
 ]  # fmt: skip
 
 
@@ -210,6 +296,19 @@ def test_a_population_of_the_same_name_in_another_network_is_another():
         ("b", ["u"], -1, "neurons holds -1 to -1; allowed: 0 to 1"),
         ("b", ["u"], [0.0], "neurons is float64 of shape (1,); it must be whole numbers (n,)"),
         ("b", ["u"], [[0]], "neurons is int64 of shape (1, 1); it must be whole numbers (n,)"),
+        (
+            "b",
+            ["u"],
+            [True, False],
+            "neurons is bool of shape (2,); it must be whole numbers (n,); np.flatnonzero(neurons) are those of a mask",
+        ),
+        (
+            "b",
+            ["u"],
+            np.ma.masked_array([0, 1], [0, 1]),
+            "neurons have a masked entry (x.filled(...) gives it a value); they must be whole numbers (n,)",
+        ),
+        ("b", [3], None, "3 cannot be recorded; allowed: spikes, u, v"),
     ],
 )
 def test_a_mistake_in_a_probe_is_named(which, variables, neurons, message):
@@ -414,3 +513,60 @@ def test_a_broken_model_file_brings_no_mistakes_of_its_parameters(tmp_path):
     assert "unknown parameter" not in str(caught.value)
     assert "threshold" not in str(caught.value)
     assert "typo.nasm:1" in str(caught.value)
+
+
+# Names
+
+
+def test_the_name_of_a_projection_that_has_none_gives_way():
+    net, a, b = build()
+    names = ["a->b#2", None, None, "a->b#4", None, None]
+    made = [net.connect(a, b, weights=ONES, name=name).name for name in names]
+    assert made == ["a->b#2", "a->b", "a->b#3", "a->b#4", "a->b#5", "a->b#6"]
+    expected = "projection 'a->b#3': the network has one of this name already"
+    assert message_of(net.connect, a, b, weights=ONES, name="a->b#3") == expected
+
+
+def test_projections_between_populations_of_the_longest_names():
+    net = Network("n")
+    a, b = net.input("a" * 200, 1), net.population("b" * 200, 1, **LIF)
+    for _ in range(2):
+        net.connect(a, b, weights=[[2]])
+    program = compile_network(net, load_chip("tiny"))
+    names = [p["name"] for p in program.manifest["projections"]]
+    assert names == [f"{a.name}->{b.name}", f"{a.name}->{b.name}#2"]
+
+
+@pytest.mark.parametrize("name", ["", "two\nlines", "x" * 501, "\ud800", 3, None])
+def test_the_name_of_a_projection_is_any_text_on_a_line(name):
+    net, a, b = build()
+    if name is None:
+        assert (
+            net.connect(a, b, weights=ONES, name="any text: λ (1), 'a b' -> c").name
+            == "any text: λ (1), 'a b' -> c"
+        )
+        return
+    what = (
+        "a name is a string"
+        if name == 3
+        else "a name is made of 1 to 500 characters that can be printed on a line"
+    )
+    shown = "a str" if len(str(name)) > 60 else repr(name)
+    assert message_of(net.connect, a, b, weights=ONES, name=name) == f"projection {shown}: {what}"
+
+
+def test_a_model_may_be_a_path(tmp_path):
+    path = tmp_path / "mine.nasm"
+    path.write_text("    .state v s24\n    RMW v\n")
+    cells = Network("n").population("b", 2, model=path)
+    assert (cells.model, cells.program.name) == (str(path), "mine")
+
+
+def test_chunks_without_synapses_have_no_kind():
+    net, a, b = build()
+    chunks = [([], [], []), ([0, 2], [0, 1], [2, 4]), (np.empty(0, int), [], np.empty(0, "f4"))]
+    assert net.connect(a, b, weights=iter(chunks)).weights.tolist() == [2, 4]
+    real = net.population("r", 2, threshold=1.0)
+    for none in (([], [], []), ONES * 0, iter(()), sparse.csr_array((2, 3), dtype=int)):
+        assert net.connect(a, b, weights=none, weight_exp=1).weights.dtype == np.int16
+        assert net.connect(a, real, weights=none).weights.dtype == np.float64

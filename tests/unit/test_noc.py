@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emulator import load_chip
-from emulator.errors import EmulatorError, RunError, TraceError
+from emulator.errors import ChipError, EmulatorError, RunError, TraceError
 from emulator.noc import PORTS, TRAFFIC, load_trace, make_trace, replay, sweep
 from emulator.noc.points import COLUMNS, save_points
 from emulator.noc.replaying import TILE_CYCLES
@@ -152,7 +152,7 @@ def test_a_mistake_in_a_csv_file(csv_file, text, message):
 def test_files_that_are_no_traces(tmp_path):
     for name, content, message in (
         ("a.npz", b"no zip", "not an .npz file, or a truncated one"),
-        ("b.csv", b"\xff\xfe\x00", "cannot be read: 'utf-8' codec can't decode"),
+        ("b.csv", b"\xff\xfe\x00", "byte 0xff in line 1 is not UTF-8 text"),
         ("c.txt", b"", "the name of a trace ends in .npz or .csv"),
     ):
         (tmp_path / name).write_bytes(content)
@@ -379,19 +379,36 @@ def test_progress_counts_loads(chip):
     ("options", "message"),
     [
         ({"traffic": "tornado"}, "traffic 'tornado': allowed: uniform, transpose, bit_complement, neighbour, hotspot"),
+        ({"traffic": ["uniform"]}, "traffic ['uniform']: allowed: uniform, "),
         ({"loads": []}, "loads none: allowed: one or more, above 0"),
+        ({"loads": 0.1}, "loads 0.1: allowed: one or more, above 0"),
+        ({"loads": "0.1"}, "loads '0.1': allowed: one or more, above 0"),
+        ({"loads": [0.1, "a", None, True]}, "loads 'a', None: allowed: one or more, above 0"),
+        ({"loads": np.array([0.5, 2.0])}, "loads 2: allowed: one or more, above 0"),
+        ({"size": 1.5, "seed": "a"}, "size 1.5: allowed: 1 to 65535\nseed 'a': allowed: 0 to "),
         ({"loads": [0.1, 0, float("nan"), 1.5]}, "loads 0, nan, 1.5: allowed"),
         ({"size": 0}, "size 0: allowed: 1 to 65535"),
         ({"seed": -1}, "seed -1: allowed: 0 to "),
         ({"cycles": 0}, "cycles 0: allowed: 1 to "),
         ({"warmup_cycles": -1}, "warmup_cycles -1: allowed: 0 to "),
+        ({"chip": "noc_s"}, "chip is 'noc_s'; it must be a Chip, as load_chip returns it"),
         ({"cycles": 10**7, "loads": [0.5]}, "cycles: about 320,256,000 packets at a load of 0.5; allowed: 50,000,000"),
     ],
 )  # fmt: skip
 def test_mistakes_in_the_arguments_of_a_sweep(chip, options, message):
     with pytest.raises(EmulatorError) as caught:
-        sweep(chip, **({"traffic": "uniform", "loads": [0.1]} | options))
+        sweep(**({"chip": chip, "traffic": "uniform", "loads": [0.1]} | options))
     assert message in str(caught.value)
+
+
+def test_mistakes_in_the_arguments_of_a_replay(chip):
+    for trace, named in ((3, "3"), (None, "None"), ("t.csv", "'t.csv'")):
+        with pytest.raises(TraceError) as caught:
+            replay(trace, chip)
+        said = "it must be a Mapping, of columns, or a Trace as load_trace returns it"
+        assert str(caught.value) == f"trace is {named}; {said}"
+    with pytest.raises(ChipError, match="chip is 'noc_s'; it must be a Chip, as load_chip returns"):
+        replay(GOOD, "noc_s")
 
 
 def test_transpose_traffic_needs_a_square():

@@ -20,9 +20,9 @@ def test_of_many_notes_the_first_are_shown():
 
 def test_long_notes_are_cut():
     lines = notes_lines(["the clock is assumed", "short"], verbose=False, width=12)
-    assert lines == ["the clock i…", "short", "these whole with --verbose"]
+    assert lines == ["the clock i…", "short", "these in full with --verbose"]
     lines = notes_lines(["the clock is assumed"] * 6, verbose=False, width=12)
-    assert lines == ["the clock i…"] * 4 + ["2 more and these whole with --verbose"]
+    assert lines == ["the clock i…"] * 4 + ["2 more and these in full with --verbose"]
 
 
 @given(notes, st.none() | st.integers(20, 60))

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -8,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from emulator import Program
 from emulator.chip import EVENTS
-from emulator.observe.heatmap import heat_map
+from emulator.observe.heatmap import cell_of_map, heat_map
 from emulator.observe.quantities import energy_text, power_text, time_text
 from emulator.observe.render import print_report, print_summary
 from emulator.observe.report import MEANING, assumed, figures, unlimited
+from emulator.observe.tabulated import shortened
 from tests.synthetic import make_chip, make_program, make_run
 
 
@@ -30,7 +33,7 @@ def rendered(run, width=80, **options):
 
 KEYS = {
     "": "format version network chip run spikes events timing energy populations cores learning management neurobench "
-    "unlimited assumptions",
+    "unlimited warnings rounding assumptions",
     "chip": "name width height tiles cores cores_per_tile multicast clock_mhz static_mw cost_pj",
     "run": "status steps steps_asked seed overflows wall_seconds",
     "spikes": "total neurons inputs",
@@ -110,11 +113,11 @@ def test_an_empty_run_is_reported():
         assert "0 steps" in rendered(run)
 
 
-@pytest.mark.parametrize("width", [80, 120, 160])
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 160])
 @pytest.mark.parametrize("timing", ["analytic", "off"])
 def test_the_text_holds_the_figures_and_explains_them(width, timing):
     run = sample(timing=timing)
-    text = rendered(run, width)
+    text = rendered(run, width, verbose=True)
     data = figures(run)
     assert max(map(len, text.splitlines())) <= width
     for event, count in data["events"].items():
@@ -172,7 +175,124 @@ def test_many_populations_are_cut_short():
     rng = np.random.default_rng(1)
     chip = make_chip(mesh={"width": 8, "height": 8})
     run = make_run(rng, make_program(rng, chip, sizes=(1,) * 40, inputs=()), chip)
-    assert "10 more; emulator report --json lists all" in rendered(run)
+    assert "the 30 of most energy of 40; more with --top 40, all with --json." in rendered(run, 120)
+    assert "more with --top" not in rendered(run, top=40)
+    text = rendered(run, top=3)
+    energy = {line["name"]: line["energy_pj"] for line in figures(run)["populations"]}
+    heaviest = sorted(energy, key=energy.__getitem__, reverse=True)[:3]
+    shown = [
+        line.split()[0]
+        for line in text.splitlines()
+        if line.split()[:1] and line.split()[0] in energy
+    ]
+    assert shown == heaviest
+
+
+def test_top_is_for_links_too():
+    run = sample(timing="cycle")
+    flits = sorted(run.timing.link_flits.ravel().tolist(), reverse=True)
+    for top, expected in ((None, 5), (2, 2), (9, 9)):
+        links = figures(run, top=top)["timing"]["hottest_links"]
+        assert [link["flits"] for link in links] == [n for n in flits[:expected] if n]
+
+
+def test_what_it_rests_on_takes_five_lines_or_all():
+    run = sample()
+    run.program.manifest["assumptions"] = [f"choice {k} was made" for k in range(9)]
+    for width in (60, 80, 140):
+        lines = rendered(run, width).partition("What this rests on")[2].splitlines()[1:]
+        assert len(lines) == 4
+        assert lines[:3] == [f"- network: choice {k} was made" for k in range(3)]
+        assert lines[3].endswith("more with --verbose")
+    text = rendered(run, verbose=True)
+    assert all(f"choice {k} was made" in text for k in range(9))
+    assert "--verbose" not in text
+
+
+def test_warnings_stand_first():
+    run = sample()
+    run.program.manifest["warnings"] = ["population 'p0': 3 weights were clipped"]
+    lines = rendered(run).splitlines()
+    assert lines[1] == "- warning: population 'p0': 3 weights were clipped"
+    assert figures(run)["warnings"] == ["population 'p0': 3 weights were clipped"]
+
+
+def rounded(population, parameter, asked, held, unit, error):
+    return {
+        "population": population, "parameter": parameter, "neuron": 0, "asked": asked, "held": held, "unit": unit,
+        "relative_error": error,
+    }  # fmt: skip
+
+
+ROUNDED = [
+    rounded("p0", "tau_mem_ms", 20.0, 20.0221, "ms", 0.0011),
+    {
+        "population": "p1",
+        "parameter": "bias",
+        "asked": [0.1, 0.25],
+        "held": [0.0999, 0.25],
+        "unit": "",
+    },
+    rounded("x" * 200, "refractory_ms", 1.5, 2.0, "ms", 1 / 3),
+    rounded("p2", "tau_syn_ms", 1e7, None, "ms", None),
+]
+
+
+def test_what_registers_do_not_hold_is_listed():
+    run = sample()
+    assert figures(run)["rounding"] == []
+    assert "Rounded to registers" not in rendered(run)
+    run.program.manifest["rounding"] = ROUNDED
+    assert figures(run)["rounding"] == ROUNDED
+    text = rendered(run)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    table = lines[lines.index("Rounded to registers") + 4 :][:5]
+    assert table == [
+        "p2 tau_syn_ms 1e+07 no decay ms -",
+        table[1],
+        "refractory_ms 1.5 2 ms 33 %",
+        "p0 tau_mem_ms 20 20.0221 ms 0.11 %",
+        "p1 bias 0.1 to 0.25 0.0999 to 0.25 -",
+    ]
+    assert table[1] == shortened("x" * 200, 78)
+    assert "3 more: --top 4, or --json" in rendered(run, top=1)
+
+
+def test_the_core_that_waits_longest_stands_beside_the_busiest():
+    run = sample(timing="cycle")
+    in_use = np.flatnonzero(np.diff(run.program.core_start)).tolist()
+    waited = run.timing.core_receive_waited_cycles
+    waited[:] = 1
+    waited[in_use[1]] = run.timing.total_cycles // 2
+    stage = figures(run)["timing"]["stages"][2]
+    assert stage["longest_waiting_core"] == in_use[1]
+    assert stage["longest_waited_cycles"] == waited[in_use[1]]
+    table = rendered(run).partition("Stages of the cores")[2]
+    line = next(line for line in table.splitlines() if line.startswith("  receive "))
+    assert f" core {in_use[1]} " in line
+    assert f" {100 * waited[in_use[1]] / run.timing.total_cycles:.1f} % " in line
+    waited[:] = 0
+    assert figures(run)["timing"]["stages"][2]["longest_waiting_core"] is None
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_no_word_and_no_name_is_broken(width, encoding):
+    rng = np.random.default_rng(1)
+    chip = make_chip(mesh={"width": 64, "height": 16, "cores_per_tile": 1})
+    program = make_program(rng, chip, sizes=(1,) * 300)
+    named = lambda k: f"p{k}_" + ("layer_" * 32 if int(k) % 3 else "x" * 40)  # noqa: E731
+    text = re.sub(r'"p(\d+)"', lambda name: f'"{named(name[1])}"', json.dumps(program.manifest))
+    run = make_run(rng, Program(json.loads(text), program.tensors()), chip, timing="cycle")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict", write_through=True)
+    print_report(run, Console(file=stream, width=width), top=300, verbose=True)
+    text = stream.buffer.getvalue().decode()
+    assert max(map(len, text.splitlines())) <= width
+    words = set(text.split())
+    names = [line["name"] for line in figures(run)["populations"]]
+    for name in names:
+        assert shortened(name, width - 2, unicode=encoding == "utf-8") in words
+    assert {"neuron", "loop", "receive", "packets", "bottleneck"} <= words
 
 
 # map of the cores
@@ -190,13 +310,22 @@ def test_a_map_by_hand():
     assert bounds == [2, 4, 6, 8]
 
 
-@given(st.integers(1, 64), st.integers(1, 20), st.integers(1, 16), st.integers(70, 200))
+@given(st.integers(1, 64), st.integers(1, 20), st.integers(1, 16), st.integers(12, 200))
 def test_a_map_fits_its_width_and_shows_every_core_or_tile(width, height, per_tile, columns):
     chip = make_chip(mesh={"width": width, "height": height, "cores_per_tile": per_tile})
     values = dict.fromkeys(range(chip.mesh.n_cores), 1.0)
     text, _ = heat_map(values, chip, columns)
     assert max(map(len, text.plain.splitlines())) <= columns
-    assert text.plain.count("█") in (2 * chip.mesh.n_cores, chip.mesh.n_cores, chip.mesh.n_tiles)
+    drawn = {"a core": (chip.mesh.n_cores, 2 * chip.mesh.n_cores), "a tile": (chip.mesh.n_tiles,)}
+    cell, n_drawn = cell_of_map(chip, columns), text.plain.count("█") + text.plain.count("▓")
+    if cell in drawn:
+        assert n_drawn in drawn[cell]
+    else:
+        side = int(cell.partition(" ")[0])
+        assert f"{side} x {side} tiles" == cell
+        assert (
+            -(-width // side) * -(-height // side) >= n_drawn >= (width // side) * (height // side)
+        )
 
 
 def test_a_map_without_anything_is_drawn():

@@ -314,7 +314,7 @@ def test_all_damages_are_reported_at_once(saved):
         ("{", "manifest.json: damaged: it is not JSON"),
         ("[]", "manifest.json: not the manifest of a run: its format is not 'emulator-run'"),
         ({"format": "x"}, "manifest.json: not the manifest of a run"),
-        ({"version": 4}, "manifest.json: run format 4; this version of the emulator reads 3"),
+        ({"version": 4}, "manifest.json: run format 4; this version of the emulator reads 1 to 3"),
         ({"n_steps": -1}, "manifest.json: damaged: n_steps: Input should be greater than or eq"),
         ({"extra": 1}, "manifest.json: damaged: extra: Extra inputs are not permitted"),
         ({"files": {}}, "manifest.json: it does not list 'active.parquet'"),

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.chip.routes import Routes
 from emulator.errors import ProgramError, RunError
 from emulator.kernels import analytic
 from emulator.kernels.pipeline import ENTRY
+from emulator.kernels.trees import Trees
 from emulator.timing import traffic as module
 from emulator.timing.traffic import traffic
-from tests.oracle.analytic import route
+from tests.oracle.routes import NAMES, Way
 from tests.synthetic import make_chip, make_program
 
 PORTS = ("+x", "-x", "+y", "-y", "local")
@@ -87,7 +89,7 @@ def tables(reached, steps):
     return entry_start, entries, spike_start, np.array([*chain(*steps)], np.uint32)
 
 
-def walked(trees, source, tile, width):
+def walked(trees, source, tile, way):
     """Return the links and the numbered deliveries of a source's tree."""
     links, deliveries, waiting = [], {}, [(int(trees.root[source]), tile)]
     for branch, here in waiting:
@@ -99,17 +101,19 @@ def walked(trees, source, tile, width):
                 deliveries[here] = int(trees.branches[child]["first"])
             else:
                 links.append((here, PORTS[port]))
-                waiting.append((child, here + (1, -1, width, -width)[port]))
+                waiting.append((child, way.neighbour(here, port)))
             child += 1
     return links, deliveries
 
 
-@given(meshes(), st.booleans())
-def test_trees_are_the_routes_to_all_tiles_each_link_once(mesh, crowded):
+@given(meshes(), st.booleans(), st.booleans(), st.sampled_from(["xy", "yx"]))
+def test_trees_are_the_routes_to_all_tiles_each_link_once(mesh, crowded, torus, order):
     width, height, per_tile, reached, home, steps = mesh
+    way = Way(width, height, torus, order)
+    routes = Routes.of(width, height, "torus" if torus else "mesh", order).packed
     entry_start, entries, spike_start, spike_source = tables(reached, steps)
     most = 2 * width * height * (max(map(len, steps)) if crowded else len(reached))
-    trees = analytic.Trees(entry_start, entries, home, width, height, per_tile, most)
+    trees = Trees(entry_start, entries, home, routes, per_tile, most)
     first, all_links = 0, np.zeros((7, width * height), np.int64)
     while first < len(steps):
         stop = trees.plant(spike_start, spike_source, first, len(steps))
@@ -121,10 +125,12 @@ def test_trees_are_the_routes_to_all_tiles_each_link_once(mesh, crowded):
             if not tiles:
                 continue
             here = int(home[source])
-            links, deliveries = walked(trees, source, here, width)
+            links, deliveries = walked(trees, source, here, way)
             assert deliveries == {tile: number for number, tile in enumerate(tiles)}
             assert len(links) == len(set(links))
-            assert set(links) == {link for tile in tiles for link in route(here, tile, width)}
+            assert set(links) == {
+                (at, NAMES[port]) for tile in tiles for at, port in way.links(here, tile)
+            }
             assert shared.setdefault((here, *tiles), trees.root[source]) == trees.root[source]
             for tile, port in links:
                 all_links[PORTS.index(port), tile] += 1
@@ -138,7 +144,7 @@ def test_trees_are_the_routes_to_all_tiles_each_link_once(mesh, crowded):
     analytic.time_steps(
         entry_start, entries, np.zeros((0, 5), np.int32), home * per_tile, home,
         np.zeros(0, np.int32), 1, spike_start, spike_source,
-        np.zeros((len(steps), 0), np.uint32), costs, width, per_tile, True, np.zeros(len(steps), np.int64),
+        np.zeros((len(steps), 0), np.uint32), costs, routes, per_tile, True, np.zeros(len(steps), np.int64),
         np.zeros(len(steps), np.uint8), np.zeros((3, n_cores), np.int64), loads,
     )  # fmt: skip
     assert np.array_equal(loads, all_links)
@@ -147,7 +153,7 @@ def test_trees_are_the_routes_to_all_tiles_each_link_once(mesh, crowded):
 def test_a_step_whose_trees_have_no_room_is_told_apart():
     steps, reached = [[0], [1], [0, 1]], [[0, 3], [1, 2]]
     entry_start, entries, spike_start, spike_source = tables(reached, steps)
-    trees = analytic.Trees(entry_start, entries, np.zeros(2, np.int32), 2, 2, 1, 10)
+    trees = Trees(entry_start, entries, np.zeros(2, np.int32), Routes.of(2, 2).packed, 1, 10)
     assert trees.plant(spike_start, spike_source, 0, 3) == 1
     assert trees.plant(spike_start, spike_source, 1, 3) == 2  # the first was felled
     assert trees.plant(spike_start, spike_source, 2, 3) == 2

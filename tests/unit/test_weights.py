@@ -135,9 +135,20 @@ def test_a_program_holds_what_the_policy_says(policy, mode, bits, exponent, data
     assert held[np.argsort(pre)].tolist() == expected
     asked = [w * Fraction(2) ** exponent * 64 for w in values]
     changed = sum(units != value for units, value in zip(expected, asked, strict=True))
-    wanted = {"policy": policy, "n_truncated": changed} | ({"n_beyond": beyond} if beyond else {})
+    loss = max(abs(units - v) for units, v in zip(expected, asked, strict=True)) / (
+        64 * Fraction(2) ** exponent
+    )
+    zeros = sum(units == 0 != value for units, value in zip(expected, asked, strict=True))
+    wanted = {"policy": policy, "n_truncated": changed, "n_zero": zeros, "max_loss": float(loss)}
+    wanted |= {"n_beyond": beyond} if beyond else {}
     report = program.manifest["projections"][0]["quantisation"]
     assert report == (wanted if changed or beyond else None)
+    warned = (
+        f"projection 'a->b': weights lose bits with weight_bits {bits} and weight_exp {exponent}: {changed} of "
+        f"{len(values)}, at most {float(loss):g} in mantissas; {zeros} act as 0"
+    )
+    found = [w for w in program.manifest["warnings"] if "lose bits" in w]
+    assert found == ([warned] if changed else [])
 
 
 @pytest.mark.parametrize("bits", [1, 8])
@@ -148,7 +159,9 @@ def test_the_one_weight_that_brian_clips_acts_in_full_and_is_reported(bits):
     program = compile_network(net, CHIPS["brian"])
     assert program.projection_synapses("a->b")[2].tolist() == [-(2**21)]
     report = program.manifest["projections"][0]["quantisation"]
-    assert report == {"policy": "brian", "n_truncated": 0, "n_beyond": 1}
+    assert report == {
+        "policy": "brian", "n_truncated": 0, "n_zero": 0, "max_loss": 0.0, "n_beyond": 1,
+    }  # fmt: skip
 
 
 def test_lava_equals_its_recorded_vectors(reference):

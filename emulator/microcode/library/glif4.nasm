@@ -10,7 +10,8 @@
 ;
 ; Source: Teeter et al. 2018, Nature Communications 9:709, level 4. v counts from the resting potential.
 ; Fixed point: all in units of the input (weights contain dt / C), factors 4096 * exp(-dt * rate); products are rounded
-; toward zero. While refractory, v is held, thresholds and currents go on. Spikes reset in the step in which they are emitted.
+; toward zero. While refractory, v is held, thresholds and currents go on. Spikes reset in the step in which they are emitted,
+; and v rests for `refractory` steps after it.
 
 .state  v           s32
 .state  left        u8 clip

@@ -2,8 +2,12 @@
 
     python tests/benchmarks/peers/brian2_peer.py [PROGRAM]
 
-Brian2 runs with its own compiler options, in float64, as it does unless told otherwise. Its time is that of its
-simulation loop, as its binary reports it; compiling, connecting and files are left out.
+Brian2 runs with its own compiler options, in float64, as it does unless told otherwise. In the first table its time is
+that of its simulation loop, as its binary reports it; compiling, connecting and files are left out.
+
+The second table has whole runs, as their users wait for them: from input spikes in memory to all spikes in memory. Ours
+are a new `Emulator` and its first run; theirs is `device.run` of the binary that was built before, whose inputs are in
+files already, and the reading of its results. The binary makes its synapses each time, as the emulator loads its program.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 
 import numpy as np
 from common import (
@@ -19,6 +24,8 @@ from common import (
     Row,
     Spikes,
     Synapses,
+    Whole,
+    WholeRow,
     autonomous,
     benchmark_programs,
     chip_of,
@@ -29,8 +36,11 @@ from common import (
     n_events,
     plain_network,
     print_table,
+    print_whole,
     random_inputs,
+    raster,
     run_steps,
+    run_whole,
 )
 
 from emulator import Emulator, Program, load_chip
@@ -43,13 +53,21 @@ except ImportError:
 
 SIZES = (10_000, 100_000)
 NEURON_UPDATES = 40_000_000  # of a run: some tenths of a second
+WHOLE_UPDATES = 10_000_000  # of a whole run, as users make them
 
 
 class Standalone:
     """A network as a compiled program of Brian2, which can be run again and again."""
 
     def __init__(
-        self, cells: list[Cells], synapses: list[Synapses], inputs: Spikes, steps: int, path: Path
+        self,
+        cells: list[Cells],
+        synapses: list[Synapses],
+        inputs: Spikes,
+        steps: int,
+        path: Path,
+        *,
+        records: bool = False,
     ) -> None:
         self.steps, self.path, self.synapses = steps, path, synapses
         brian2.device.reinit()
@@ -57,9 +75,9 @@ class Standalone:
         brian2.defaultclock.dt = 1 * ms
         self.groups = {c.name: _group(c, inputs) for c in cells}
         sources = {s.source for s in synapses}
-        # Counts only: nothing is recorded, although the other side keeps every spike.
+        # Counts only, unless asked: nothing is recorded, although the other side keeps every spike.
         self.monitors = {
-            name: brian2.SpikeMonitor(group, record=False)
+            name: brian2.SpikeMonitor(group, record=records)
             for name, group in self.groups.items()
             if name in sources
         }
@@ -92,6 +110,17 @@ class Standalone:
         seconds, _ = (self.path / "results" / "last_run_info.txt").read_text().split()
         counts = {name: np.asarray(monitor.count) for name, monitor in self.monitors.items()}
         return Measured(float(seconds) / self.steps, n_events(self.synapses, counts))
+
+    def run_whole(self) -> Whole:
+        """Run the binary and read every spike into arrays."""
+        began = perf_counter()
+        measured = self.run()
+        spikes = [
+            (np.asarray(monitor.i), np.asarray(monitor.t)) for monitor in self.monitors.values()
+        ]
+        seconds = perf_counter() - began
+        n_spikes = sum(len(neuron) for neuron, _ in spikes)
+        return Whole(seconds, n_spikes, measured.seconds_per_step * self.steps)
 
 
 def _is_instant(cells: Cells) -> bool:
@@ -172,8 +201,23 @@ def compare(program: Program) -> Row:
     return Row(program.name, program.n_compartments, program.n_synapses, steps, ours, theirs)
 
 
+def compare_whole(program: Program) -> WholeRow:
+    """Make whole runs of a program on both sides."""
+    steps = int(np.clip(WHOLE_UPDATES // max(1, program.n_compartments), 100, 1_000))
+    cells, synapses = plain_network(program)
+    chip, spikes = chip_of(program), random_inputs(program, steps)
+    inputs = {c.name: raster(spikes[c.name], steps, c.size) for c in cells if c.is_input}
+    with TemporaryDirectory() as directory:
+        peer = Standalone(cells, synapses, spikes, steps, Path(directory), records=True)
+        recorded = tuple(peer.monitors)
+        ours, theirs = in_turns(
+            lambda: run_whole(chip, program, steps, inputs, recorded), peer.run_whole, program.name
+        )
+    return WholeRow(program.name, program.n_compartments, steps, ours, theirs)
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     if brian2 is None:
         print("not installed: pip install brian2")
         sys.exit()
@@ -181,7 +225,9 @@ def main() -> None:
     brian2.set_device("cpp_standalone", build_on_run=False)
     networks = (make(n) for n in SIZES for make in (leaky, autonomous, delayed, driven))
     programs = benchmark_programs(networks, load_chip("loihi2_full"))
-    print_table("Brian2", [compare(program) for program in programs])
+    rows = [(compare(program), compare_whole(program)) for program in programs]
+    print_table("Brian2", [steps for steps, _ in rows])
+    print_whole("Brian2", [whole for _, whole in rows])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import process_time
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,32 @@ class Measured:
 
     seconds_per_step: float
     n_events: int
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One whole run: its seconds, the spikes that it ended with, and the seconds of the steps alone."""
+
+    seconds: float
+    n_spikes: int
+    loop_seconds: float
+
+
+@dataclass(frozen=True)
+class WholeRow:
+    """One comparison of whole runs, taken in turns."""
+
+    network: str
+    neurons: int
+    steps: int
+    ours: list[Whole]
+    theirs: list[Whole]
+
+    def __post_init__(self) -> None:
+        for our, their in zip(self.ours, self.theirs, strict=True):
+            assert abs(our.n_spikes - their.n_spikes) <= 0.01 * our.n_spikes, (
+                f"{self.network}: {our.n_spikes:,} spikes here, {their.n_spikes:,} there"
+            )
 
 
 @dataclass(frozen=True)
@@ -230,6 +256,13 @@ def random_inputs(program: Program, steps: int) -> Spikes:
     return spikes
 
 
+def raster(spikes: NDArray[np.int64], steps: int, size: int) -> NDArray[np.bool_]:
+    """Return (step, neuron) rows as most users have them: bool (steps, size)."""
+    table = np.zeros((steps, size), bool)
+    table[spikes[:, 0], spikes[:, 1]] = True
+    return table
+
+
 def n_events(synapses: list[Synapses], spike_counts: Mapping[str, NDArray[Any]]) -> int:
     """Return the synapses visited when the neurons of each population fired so many times."""
     return sum(
@@ -263,6 +296,24 @@ def run_steps(emulator: Emulator, steps: int, inputs: Spikes) -> Measured:
     return Measured((ended - began) / (last - first), run.counters.total("synaptic_event"))
 
 
+def run_whole(
+    chip: Chip,
+    program: Program,
+    steps: int,
+    inputs: dict[str, NDArray[np.bool_]],
+    recorded: tuple[str, ...],
+) -> Whole:
+    """Make a new emulator, run it and take the spikes of some populations: seconds of the wall, as users wait."""
+    reports: list[float] = []
+    began = perf_counter()
+    run = Emulator(chip, program).run(
+        steps, inputs, timing="off", progress=lambda _: reports.append(perf_counter())
+    )
+    spikes = [run.spikes[name] for name in recorded]
+    seconds = perf_counter() - began
+    return Whole(seconds, sum(map(len, spikes)), reports[-1] - reports[0])
+
+
 def print_table(peer: str, rows: list[Row]) -> None:
     """Print medians, and the lowest and highest ratio of two runs that followed one another."""
     table = Table(title=f"one thread, {REPEATS} runs of each in turns, of which the medians")
@@ -292,5 +343,38 @@ def print_table(peer: str, rows: list[Row]) -> None:
             *(f"{n / 1e6:,.3f}" for n in events),
             *(f"{x / 1e6:,.2f}" for x in speeds),
             f"{speeds[0] / speeds[1]:.2f} ({min(ratios):.2f} .. {max(ratios):.2f})",
+        )
+    CONSOLE.print(table)
+
+
+def print_whole(peer: str, rows: list[WholeRow]) -> None:
+    """Print medians of whole runs, and the lowest and highest ratio of two that followed one another."""
+    table = Table(title=f"whole runs, from arrays to spikes, {REPEATS} of each in turns, medians")
+    for name in (
+        "network",
+        "neurons",
+        "steps",
+        "spikes\nours",
+        f"\n{peer}",
+        "ms\nours",
+        f"\n{peer}",
+        "theirs / ours",
+        f"{peer}'s loop\nalone, ms",
+    ):
+        table.add_column(name, justify="left" if name == "network" else "right")
+    for row in rows:
+        sides = row.ours, row.theirs
+        spikes = [round(median(w.n_spikes for w in runs)) for runs in sides]
+        seconds = [median(w.seconds for w in runs) for runs in sides]
+        ratios = [their.seconds / our.seconds for our, their in zip(*sides, strict=True)]
+        loop = median(w.loop_seconds for w in row.theirs)
+        table.add_row(
+            row.network,
+            f"{row.neurons:,}",
+            f"{row.steps:,}",
+            *(f"{n:,}" for n in spikes),
+            *(f"{1e3 * s:,.0f}" for s in seconds),
+            f"{seconds[1] / seconds[0]:.2f} ({min(ratios):.2f} .. {max(ratios):.2f})",
+            f"{1e3 * loop:,.0f}",
         )
     CONSOLE.print(table)
