@@ -65,6 +65,13 @@ def load_program(path: Path) -> Program:
         return Program.load(path)
 
 
+def depth_steps(program: Program) -> int:
+    """Return the steps that a spike needs to the last population: the longest way, delays included, loops once."""
+    from emulator.program.paths import steps_after
+
+    return max(steps_after(program).values())
+
+
 def _load(source: Source, chip: Chip, seed: int) -> Loaded:
     from emulator.compiler import compile_network
     from emulator.mapping import Mapping as Placement

@@ -14,7 +14,7 @@ from emulator.cli import options
 from emulator.cli.attaching import attached
 from emulator.cli.compiling import print_warnings
 from emulator.cli.kinds import expect, kind_of, reading
-from emulator.cli.networks import Loaded, Source, load
+from emulator.cli.networks import Loaded, Source, depth_steps, load
 from emulator.cli.printing import (
     JsonOption,
     VerboseOption,
@@ -263,15 +263,9 @@ def _what_to_run(
 
 def _steps_of(loaded: Loaded, inputs: Mapping[str, Any], rewards: Mapping[str, Any]) -> int:
     """Return the steps that pass until nothing is on its way any more that the input spikes lead to."""
-    from emulator.program.paths import steps_after
-
-    after = steps_after(loaded.program)
-    ends = [
-        int(spikes[:, 0].max()) + 1 + after.get(name, 0)
-        for name, spikes in inputs.items()
-        if len(spikes)
-    ]
-    return max([*ends, *map(len, rewards.values())], default=0) or DEFAULT_STEPS
+    ends = [int(spikes[:, 0].max()) + 1 for spikes in inputs.values() if len(spikes)]
+    through = max(ends) + depth_steps(loaded.program) if ends else 0
+    return max([through, *map(len, rewards.values())]) or DEFAULT_STEPS
 
 
 def _warn_of_silence(loaded: Loaded, inputs: Mapping[str, Any] | None) -> None:
