@@ -690,7 +690,7 @@ def test_a_core_has_the_slots_of_its_longest_delay():
 def test_axons_out_of_packed_populations_add_up():
     net = Network()
     first, second = net.population("s", 4, **LIF), net.population("t", 4, pack=True, **LIF)
-    target = net.population("b", 1, **LIF)
+    target = net.population("b", 1, pack=False, **LIF)
     for source in (first, second):
         net.connect(source, target, weights=np.full((1, 4), 2))
     assert sizes(compile_network(net, chip(axons_out=8))) == [8, 1]
