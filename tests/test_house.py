@@ -11,7 +11,7 @@ from emulator.chip.schema import Costs
 from tests.conftest import ROOT
 
 LAYERS = [
-    {"errors", "units", "atomic", "streams", "arguments"},
+    {"errors", "units", "atomic", "streams", "arguments", "growing", "memory"},
     {"microcode", "learning"},
     {"chip", "network", "mapping"},
     {"program", "importers", "encode", "kernels", "inputs", "noc", "account"},
@@ -19,7 +19,7 @@ LAYERS = [
     {"engine", "timing"},
     {"management"},
     {"observe"},
-    {"running", "stepping"},
+    {"running", "stepping", "budget"},
     {"emulator"},
     {"world"},
     {"cli"},
