@@ -233,7 +233,11 @@ class Management:
         return Managed(self.account.take(), messages)
 
     def _failure(
-        self, error: Exception | SystemExit, program: ManagedProgram, core: ManagementCore, what: str
+        self,
+        error: Exception | SystemExit,
+        program: ManagedProgram,
+        core: ManagementCore,
+        what: str,
     ) -> ManagementError:
         if isinstance(error, ManagementError) and str(error).startswith("management core "):
             return error  # of x86 code, which says where
