@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from emulator.cli import options
+from emulator.cli.completing import network_names
 from emulator.cli.kinds import reading
 from emulator.cli.networks import NETWORK_SUFFIXES, Source, load
 from emulator.cli.printing import (
@@ -49,6 +50,7 @@ def compile_(  # noqa: PLR0913, PLR0917  # each is an option of the command
             metavar="NETWORK",
             help="A .py or .nir file, or the name of a shipped network.",
             callback=network_path,
+            autocompletion=network_names,
         ),
     ],
     chip: options.ChipOption,

@@ -1,12 +1,14 @@
 """Completion in shells: the options that install it, and the names that it knows."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from emulator.errors import RunError
+from emulator.errors import EmulatorError, RunError
+from emulator.shipped import shipped_files
 
 SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 COMPLETING = "_EMULATOR_COMPLETE"
@@ -16,16 +18,28 @@ INSTALL, SHOW = "--install-completion", "--show-completion"
 
 def chip_names(incomplete: str) -> list[str]:
     """Return the shipped chips that begin so."""
-    from emulator.chip import shipped_chips
-
-    return [path.stem for path in shipped_chips() if path.stem.startswith(incomplete)]
+    return _names("chipconfigs", "*.yaml", incomplete)
 
 
 def model_names(incomplete: str) -> list[str]:
     """Return the neuron models of the library that begin so."""
-    from emulator.microcode import shipped_models
+    return _names("microcode/library", "*.nasm", incomplete)
 
-    return [name for name in shipped_models() if name.startswith(incomplete)]
+
+def network_names(incomplete: str) -> list[str]:
+    """Return the shipped networks that begin so."""
+    from emulator.cli.programs import shipped_programs
+
+    found = shipped_programs().items()
+    return [name for name, one in found if one.is_network and name.startswith(incomplete)]
+
+
+def _names(folder: str, pattern: str, incomplete: str) -> list[str]:
+    """Return shipped files by name, without what reads them, which is slow to import."""
+    with suppress(EmulatorError):  # there are none
+        files = shipped_files(folder, pattern, EmulatorError)
+        return [file.stem for file in files if file.stem.startswith(incomplete)]
+    return []
 
 
 def knows_shells() -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from emulator.cli import options
 from emulator.cli.attaching import attached
 from emulator.cli.compiling import print_warnings
+from emulator.cli.completing import network_names
 from emulator.cli.kinds import expect, kind_of, reading
 from emulator.cli.networks import Loaded, Source, depth_steps, load
 from emulator.cli.printing import (
@@ -50,6 +51,7 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
             metavar="PROGRAM|NETWORK",
             help="A compiled program, .py or .nir file, or the name of a shipped network.",
             callback=network_path,
+            autocompletion=network_names,
         ),
     ] = None,
     chip: options.OptionalChipOption = None,

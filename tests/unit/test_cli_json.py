@@ -51,6 +51,7 @@ def network():
 LINES = {
     "chips": "chips",
     "check": "check tiny loihi",
+    "programs": "programs",
     "compile": "compile loud.py --chip loihi -o new.program",
     "run": "run loud.py --chip loihi --steps 3 -o new_run",
     "report": "report made",

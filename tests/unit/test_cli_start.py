@@ -14,6 +14,7 @@ from emulator.chip import shipped_chips
 from emulator.cli import app, main
 from emulator.cli.noc import MEASURED_CYCLES, SUFFIXES, TRAFFIC, WARMUP_CYCLES
 from emulator.cli.options import TIMING
+from emulator.cli.programs import shipped_programs
 from emulator.microcode import shipped_models
 from emulator.noc import points, sweeping, traffic
 from emulator.timing import TIMING_MODES
@@ -107,8 +108,8 @@ def test_the_command_lines_that_pages_show_can_be_typed():
     lines = documented()
     assert len(lines) > 20
     for line in lines:
-        words = line.replace("'", "").split()
-        if words[0].startswith("-") or words[0] in ("COMMAND", "...", "programs"):
+        words = re.sub(r"\$\(.*?\)|'", "", line).split()
+        if words[0].startswith("-") or words[0] in ("COMMAND", "..."):
             continue
         name = " ".join(words[:2]) if words[0] in ("noc", "learn") and len(words) > 1 else words[0]
         if name in ("noc", "learn"):
@@ -133,6 +134,14 @@ def test_the_table_of_commands_names_commands():
 # completion
 
 
+def test_completing_names_imports_nothing_heavy(monkeypatch):
+    monkeypatch.setenv("_EMULATOR_COMPLETE", "complete_bash")
+    for words in ("emulator run net.py --chip t", "emulator asm li", "emulator run di"):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+        assert imported("") & (HEAVY - {"pydantic"}) == set()  # typer reads by it what was typed
+
+
 def completed(capsys, monkeypatch, words: str) -> list[str]:
     """Return what bash is told when Tab is pressed behind some words."""
     monkeypatch.setenv("_EMULATOR_COMPLETE", "complete_bash")
@@ -142,6 +151,7 @@ def completed(capsys, monkeypatch, words: str) -> list[str]:
     return capsys.readouterr().out.split()
 
 
+NETWORKS = [name for name, one in shipped_programs().items() if one.is_network]
 CHIPS = [path.stem for path in shipped_chips()]
 
 
@@ -154,6 +164,9 @@ CHIPS = [path.stem for path in shipped_chips()]
         ("emulator check noc", ["noc_d", "noc_l", "noc_s"]),
         ("emulator check tiny loihi2", ["loihi2", "loihi2_full"]),
         ("emulator run net.py --chip ", CHIPS),
+        ("emulator run none --chip ti", ["tiny"]),
+        ("emulator run dig", ["digits"]),
+        ("emulator compile loo", ["looming"] if "looming" in NETWORKS else []),
         ("emulator compile net.py -c ti", ["tiny"]),
         ("emulator asm ", shipped_models()),
         ("emulator asm lif glif", [f"glif{k}" for k in range(1, 6)]),
