@@ -302,11 +302,11 @@ def _finest(
     """
     times = [round(grid.unit / unit) for grid in grids]
     room = [grid.room(how.most_exponent) // k for grid, k in zip(grids, times, strict=True)]
-    top = min([*room, int(beside.highest_scale(rules) * unit * (1 + TOLERANCE))])
+    top = min([*room, _whole(beside.highest_scale(rules) * unit * (1 + TOLERANCE))])
     least = top
     if not grids:  # nothing is gained by more than a threshold needs
-        top = min(top, int(how.most_threshold * unit * (1 + TOLERANCE) / beside.highest))
-        least = min(int(np.ceil(ENOUGH_THRESHOLD * unit / beside.highest)), top)
+        top = min(top, _whole(how.most_threshold * (unit / beside.highest) * (1 + TOLERANCE)))
+        least = min(_whole(np.ceil(ENOUGH_THRESHOLD * (unit / beside.highest))), top)
     if top < 1:
         return None
     parts = np.concatenate([np.arange(least, top + 1), np.arange(least - 1, 0, -1)])
@@ -334,6 +334,11 @@ def _least_shift(values: Wholes, most: int, most_shift: int, *, of: Wholes) -> W
     for k in range(most_shift + 1):
         shift += values > most << k
     return np.where((shift > most_shift) | (of % (1 << shift) > 0), -1, shift)
+
+
+def _whole(value: float) -> int:
+    """Return a number without its fraction; what is beyond all registers, infinity too, stays so."""
+    return int(min(value, 2.0**62))
 
 
 def _ratio(most: float, value: float) -> float:

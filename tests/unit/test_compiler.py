@@ -386,7 +386,7 @@ def test_neurons_per_core_of_all_and_of_one():
     assert sizes(compile_network(net, CHIP)) == [5, 2, 2, 1 + 4]
     assert sizes(compile_network(net, CHIP, neurons_per_core=3)) == [3, 2, 2, 2, 1 + 3, 1]
     # The smaller of both holds, whoever says it.
-    assert sizes(compile_network(net, CHIP, neurons_per_core=1)) == [1] * 14
+    assert sizes(compile_network(net, CHIP, neurons_per_core=2)) == [2, 2, 1, 2, 2, 1 + 2, 2]
     everyone = Mapping([("a", 0, 5, 0), ("b", 0, 5, 1), ("c", 0, 4, 2)])
     for wrong, mapping, message in (
         (0, None, "neurons_per_core is 0; it must be a whole number from 1 to 65,536"),
