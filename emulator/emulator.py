@@ -1,6 +1,5 @@
 """Emulator: a chip with a program loaded, ready to run. The command line only wraps this."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -19,12 +18,12 @@ from emulator.arguments import (
     shown,
     whole,
 )
+from emulator.budget import check_run
 from emulator.chip import Chip
 from emulator.engine import (
     MAX_THREADS,
     Engine,
     Schedule,
-    plastic_sizes,
     reward_schedule,
     spike_schedule,
 )
@@ -48,8 +47,6 @@ from emulator.timing import TIMING_MODES, Timers, TimingMode
 
 MAX_STEPS = 2**32 - 1
 """Steps are numbered in 32 bits."""
-MEMORY_SHARE = 0.7
-"""Part of the machine's memory that the records of a run may take."""
 
 
 class Emulator:
@@ -353,24 +350,27 @@ class Emulator:
             self.program, save_to, reset_every=reset_every, checkpoint_every=checkpoint_every,
             weights_every=weights_every,
         )  # fmt: skip
-        if save_to is None:
-            _check_memory(self.program, self._probes, steps, timing, weights_every)
-        schedule = spike_schedule(self.program, inputs, steps)
-        if rewards is not None:
-            schedule = schedule._replace(rewards=reward_schedule(self.program, rewards, steps))
         plan = _plan(
             steps, timing, seed, bool(strict), reset_every, checkpoint_every, weights_every
         )
+        check_run(
+            self.program, self._probes.neurons, plan, held=save_to is None,
+            n_inputs=len(inputs) if isinstance(inputs, Mapping) else 0, rewarded=rewards is not None,
+            loaded="_engine" in vars(self),
+        )  # fmt: skip
+        schedule = spike_schedule(self.program, inputs, steps)
+        if rewards is not None:
+            schedule = schedule._replace(rewards=reward_schedule(self.program, rewards, steps))
         if self._management is not None and checkpoint_every is not None:
             raise RunError(
                 "checkpoint_every: management programs keep state of their own, which no file holds"
             )
         if save_to is None:
-            collector = Collector(self.program, weights_every, self._probes.neurons)
+            collector = Collector(self.program, steps, weights_every, self._probes.neurons)
             session = self._session(plan, schedule, collector)
             done = session.advance(progress, stoppable=keep_partial or not session.is_short)
             if not done and not keep_partial:
-                raise KeyboardInterrupt
+                raise session.reason
             return session.run(collector.records())
         folder = path_of("save_to", save_to, RunError)
         if checkpoint_every is None:
@@ -379,7 +379,7 @@ class Emulator:
             ) as writer:
                 session = self._session(plan, schedule, writer)
                 if not session.advance(progress) and not keep_partial:
-                    raise KeyboardInterrupt
+                    raise session.reason
                 run = session.finish()
             return replace(run, records=writer.records(run.n_steps))
         standing = Standing(state=self._engine.snapshot())
@@ -479,23 +479,3 @@ def _intervals(
     if intervals["weights_every"] is not None and not program.learns:
         raise RunError(f"weights_every: no synapse of program '{program.name}' learns")
     return steps
-
-
-def _check_memory(
-    program: Program, probes: Probes, steps: int, timing: TimingMode, weights_every: int | None
-) -> None:
-    """Refuse a run whose records cannot be held in memory, before anything is made."""
-    # What is recorded is held in chunks and then in one piece: twice 4 bytes for each value.
-    n_values = program.n_counts + sum(
-        len(neurons) for probed in probes.neurons.values() for neurons in probed.values()
-    )
-    per_step = 8 * n_values + 8 + (0 if timing == "off" else 18)
-    if weights_every is not None:
-        per_step += sum(4 * size for size in plastic_sizes(program).values()) // weights_every
-    room = int(MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    if steps * per_step > room:
-        raise RunError(
-            f"steps is {steps:,}: what is recorded takes {per_step:,} bytes a step, {steps * per_step / 1e9:,.1f} GB; "
-            f"{room / 1e9:,.1f} GB of this machine may be used, which is enough for {room // per_step:,} steps: "
-            "make several runs that continue each other, or probe fewer neurons or less often"
-        )

@@ -74,7 +74,7 @@ class Mapping:
         NetworkError
             With every line that is not `population[start:stop] core`.
         """
-        text = read_text(path, NetworkError)
+        text = read_text(path_of("mapping: path", path, NetworkError), NetworkError)
         segments: list[Segment] = []
         mistakes = []
         for number, line in enumerate(text.split("\n"), 1):

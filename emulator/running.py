@@ -3,21 +3,36 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from threading import Event
 from time import perf_counter
 
 import numpy as np
 
 from emulator.account import NO_LINES, Managed
+from emulator.budget import Watch
 from emulator.chip import Chip
 from emulator.engine import FIRST_STEPS, Chunk, Engine, Schedule, ctrl_c
 from emulator.management import Management
 from emulator.observe.checkpoint import Plan, Standing
-from emulator.observe.records import Collector, Probes, Records, empty_part
+from emulator.observe.records import Collector, Probes, Records, no_part
 from emulator.observe.run import Run
 from emulator.observe.writing import RunWriter
 from emulator.timing import Timer, Timers, Timing
 
 Progress = Callable[[int], None]
+
+
+class Stop:
+    """Whether a run ends where it is: Ctrl-C was pressed, or memory is short."""
+
+    def __init__(self, interrupted: Event | None, watch: Watch | None) -> None:
+        self._interrupted, self._watch = interrupted, watch
+
+    def is_set(self) -> bool:
+        """Look."""
+        if self._interrupted is not None and self._interrupted.is_set():
+            return True
+        return self._watch is not None and self._watch.left is not None
 
 
 class Session:
@@ -66,6 +81,7 @@ class Session:
         self._timers = Timers(engine.program, chip, engine.threads) if timers is None else timers
         self._began = engine.machine.step - standing.step  # the chip's step 0 of this run
         self._timer: Timer | None = None
+        self._watch = Watch() if isinstance(keeper, Collector) else None
         self._progress: Progress | None = None
         self._clock = 0.0
 
@@ -99,7 +115,7 @@ class Session:
                 strict=plan.strict,
                 reset_every=plan.reset_every,
                 pause_every=(plan.checkpoint_every, plan.weights_every),
-                stop=interrupted,
+                stop=Stop(interrupted, self._watch),
             )
             if plan.checkpoint_every and done < plan.steps:
                 self._checkpoint()
@@ -121,6 +137,13 @@ class Session:
             and isinstance(self.keeper, Collector)
         )
 
+    @property
+    def reason(self) -> BaseException:
+        """Why a run ended before its last step: what is raised where the part is not wanted."""
+        if self._watch is not None and self._watch.left is not None:
+            return self._watch.error(self.standing.step, self.plan.steps)
+        return KeyboardInterrupt()
+
     def _take(self, chunk: Chunk) -> None:
         """Keep a chunk of steps that the engine has done."""
         standing, plan = self.standing, self.plan
@@ -133,7 +156,10 @@ class Session:
             self._timer.submit(chunk.spike_start, chunk.spike_source, chunk.active, did)
         step = chunk.first_step + len(chunk.active)
         learned = ((step, self.engine.learned()),) if self._keeps(step) else ()
-        self.keeper.add(self._probes.part(chunk, learned, did.later(chunk.first_step)))
+        part = self._probes.part(chunk, learned, did.later(chunk.first_step))
+        self.keeper.add(part)
+        if self._watch is not None and step > FIRST_STEPS:
+            self._watch.hold(part.n_bytes)
         standing.n_synaptic_events += chunk.n_synaptic_events
         standing.n_overflows += chunk.n_overflows
         standing.step = step
@@ -166,7 +192,7 @@ class Session:
         """Keep the state in which plastic synapses end, unless it was asked for anyway."""
         engine = self.engine
         if engine.plastic is not None and not self._keeps(done):
-            part = empty_part(engine.program, done)
+            part = no_part(engine.program, self._probes.neurons, done)
             self.keeper.add(replace(part, learned=((done, engine.learned()),)))
 
     def _add_time(self, timed: Timing | None) -> None:

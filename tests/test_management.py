@@ -1,6 +1,7 @@
 """Management cores: phases, guards, state, spikes, channels, and what they cost."""
 
 import re
+import sys
 from contextlib import contextmanager
 
 import numpy as np
@@ -454,6 +455,14 @@ def test_a_full_channel_makes_its_sender_wait():
         run(net, 1)
 
 
+def test_a_channel_that_there_is_not_is_named():
+    net = relay()
+    net.channel("out", 0, "host")
+    net.channel("back", "host", 0)
+    with pytest.raises(KeyError, match="no channel 'back' to the host; there are: out"):
+        _ = run(net, 1).messages["back"]
+
+
 def test_the_host_gets_messages_where_it_has_no_program():
     net = relay()
     net.channel("out", 2, "host", words=2, dtype="uint32")
@@ -706,6 +715,7 @@ def test_cores_that_a_chip_does_not_have_are_named_all_at_once():
         (lambda c: c.reset("nobody"), "there is no population 'nobody'; there are: cells"),
         (lambda c: c.spend(-1), "spend(-1): it must be a number of instructions"),
         (lambda c: 1 // 0, "ZeroDivisionError: "),
+        (lambda c: sys.exit(3), "SystemExit: 3"),
     ],
 )
 def test_what_a_program_does_wrong_is_said_with_core_phase_and_step(act, message):

@@ -33,7 +33,7 @@ STEPS = 6
 
 def network(monkeypatch, model, n, shape):
     """Return a network of a model with an input before and a native population behind it, and what it is given."""
-    monkeypatch.setattr(networks, "_program", lambda name, _: model if name == "drawn" else None)
+    monkeypatch.setattr(networks, "load", lambda name, _: model if name == "drawn" else None)
     net = Network("edge")
     source = net.input("in", 2)
     cells = net.population("cells", n, model="drawn")
@@ -145,7 +145,7 @@ def test_inputs_alone_go_the_whole_path(tmp_path):
 def test_a_core_of_65536_neurons_is_full(monkeypatch, model):
     large = load_chip("loihi2_full", set={"core.neurons": 65_536, "synapses.index_bits": [0, 16]})
     program = assemble(TEXTS["one instruction"], "drawn")
-    monkeypatch.setattr(networks, "_program", lambda name, _: program if name == "drawn" else None)
+    monkeypatch.setattr(networks, "load", lambda name, _: program if name == "drawn" else None)
     net = Network("large")
     words = {"vth_mant": 0} if model == "lif" else {}
     cells = net.population("cells", 65_536, model=model, **words)

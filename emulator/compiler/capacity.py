@@ -41,10 +41,10 @@ class Limits:
         """The limit of axons out, as a number."""
         return 2**62 if self.axons_out is None else self.axons_out
 
-    def part(self, share: float) -> Self:
-        """Return a share of each limit."""
+    def part(self, neurons: int, share: float) -> Self:
+        """Return so many neurons and a share of each other limit."""
         return type(self)(
-            int(self.neurons * share),
+            min(self.neurons, neurons),
             *(
                 None if limit is None else int(limit * share)
                 for limit in (

@@ -1,8 +1,8 @@
 """Pass 2: which neurons sit on which core, in order, within every capacity of the chip.
 
-A core takes as many neurons of a population as fit. A population begins on a new core, but small ones share: what
-they have together is at most a sixteenth of each capacity of a core, so that no step becomes long by it. Where a chip
-has too few cores for that, populations share fuller cores, and in the end each begins where the one before it ended.
+A core takes as many neurons of a population as fit. A population begins on a new core, but small ones share: up to 16
+neurons together, so few that no step becomes long by it. Where a chip has too few cores for that, twice as many share,
+and twice as many again, until it has; in the end each population begins where the one before it ended.
 
 Neurons, accumulators, axons in and synapse memory depend on the neurons of the core alone. Axons out depend on where
 all targets are: cores are filled again by the axons out that the placement before needed, until a placement holds.
@@ -10,7 +10,9 @@ all targets are: cores are filled again by the axons out that the placement befo
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import count
+from math import ceil, log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +25,12 @@ from emulator.errors import CapacityError
 from emulator.mapping import Segment
 from emulator.network import Network, Projection
 
-SHARES = (1 / 16, 1 / 4, 1)
-"""What small populations on one core take of it at most; the next where a chip has too few cores."""
+Run = tuple[int, int, int, int]
+"""Rows of a unit on a core: unit, start, stop, core."""
+SMALL = 16
+"""Neurons of several populations on a core, unless a chip has too few cores."""
+PART = 1 / 64
+"""What they take of its other capacities."""
 KEPT_SYNAPSES = 2**24
 """Of so many, the order by target is kept between two placements: 8 to 9 bytes each."""
 COUNTED_SYNAPSES = 2**21
@@ -86,7 +92,7 @@ class Core:
 class Filled:
     """Cores that were filled in order."""
 
-    runs: list[tuple[int, int, int, int]] = field(default_factory=list)  # unit, start, stop, core
+    runs: list[Run] = field(default_factory=list)
     full: dict[int, Counter[str]] = field(default_factory=dict)  # by unit: of what its cores are
     need: str = "needs {}"  # cores, and how sure that is
 
@@ -110,7 +116,7 @@ def partition(network: Network, chip: Chip, neurons_per_core: int | None) -> lis
     Parameters
     ----------
     neurons_per_core : int or None
-        At most so many neurons of a population on a core, where the population does not say it itself.
+        At most so many neurons of a population on a core; a population may ask for fewer.
 
     Raises
     ------
@@ -127,6 +133,7 @@ class _Partition:
         self._network, self._chip = network, chip
         self._limits = Limits.of(chip)
         self._units = _units(network, neurons_per_core)
+        self._can_share = any(unit.pack is None for unit in self._units[1:])
         self._number = source_offsets(network)
         self._onto: dict[str, list[Projection]] = {name: [] for name in network.populations}
         for projection in network.projections:
@@ -134,38 +141,69 @@ class _Partition:
                 self._onto[projection.target.name].append(projection)
         self._n_synapses = sum(len(p.pre) for p in network.projections)
         self._reach: Destinations | None = None
+        self._problem: CapacityError | None = None  # of the last attempt
+        self._failed: list[list[Run]] = []  # before a thought of axons out
+        self._is_too_large = False  # its cores were not enough even without a thought of axons out
 
     def segments(self) -> list[Segment]:
         """Return what `partition` does."""
-        shares: tuple[float | None, ...] = (*SHARES, None)
-        if not any(unit.pack is None for unit in self._units[1:]):
-            shares = shares[:1]  # nothing can share a core, or be made to
-        problem: CapacityError | None = None
-        before: list[tuple[int, int, int, int]] = []
-        for share in shares:
-            try:
-                filled = self._fill(share)
-                if filled.runs == before and share is not shares[-1]:
-                    continue
-                before = filled.runs
-                filled = self._within_axons_out(filled, share, is_last=share is shares[-1])
-            except CapacityError as error:
-                problem = error
-                continue
-            if filled.n_cores <= self._chip.mesh.n_cores:
-                return [
-                    (name, start, stop, core)
-                    for unit, start, stop, core in filled.runs
-                    for name in self._units[unit].names
-                ]
-            problem = self._too_many_cores(filled)
-        assert problem is not None
-        raise problem
+        filled = self._attempt(0)
+        if filled is None and self._can_share:
+            filled = self._no_denser_than_it_must_be()
+        if filled is None:
+            assert self._problem is not None
+            raise self._problem
+        return [
+            (name, start, stop, core)
+            for unit, start, stop, core in filled.runs
+            for name in self._units[unit].names
+        ]
+
+    def _no_denser_than_it_must_be(self) -> Filled | None:
+        """Return what fits of the levels above 0: the lowest, where each is tried that halves what is left."""
+        low, high = 0, self._n_levels
+        best, problem = self._attempt(high), self._problem
+        while best is None and high > 1 and not self._is_too_large:  # axons out: more cores may do
+            high -= 1
+            best = self._attempt(high)
+        self._problem = problem
+        while best is not None and high - low > 1:
+            level = (low + high) // 2
+            filled = self._attempt(level)
+            if filled is None:
+                low = level
+            else:
+                high, best = level, filled
+        return best
+
+    @cached_property
+    def _n_levels(self) -> int:
+        """Levels at which units share cores; the one above is that they are cut to fill them."""
+        return max(ceil(log2(max(self._limits.neurons / SMALL, 1))), ceil(-log2(PART))) + 1
+
+    def _attempt(self, level: int) -> Filled | None:
+        """Return cores that were filled at a level; None, and the problem, where they are not enough."""
+        n_cores = self._chip.mesh.n_cores
+        filled = self._fill(level)  # or a neuron fits no core, which no level mends
+        self._is_too_large = filled.n_cores > n_cores
+        if level < self._n_levels and filled.runs in self._failed:
+            return None
+        runs = filled.runs
+        try:
+            filled = self._within_axons_out(filled, level)
+        except CapacityError as error:
+            self._problem = error
+        else:
+            if filled.n_cores <= n_cores:
+                return filled
+            self._problem = self._too_many_cores(filled)
+        self._failed.append(runs)
+        return None
 
     # Filling
 
-    def _fill(self, share: float | None, demand: Demand | None = None) -> Filled:
-        """Place every unit; None is no share: units begin where the one before them ended."""
+    def _fill(self, level: int, demand: Demand | None = None) -> Filled:
+        """Place every unit; from level to level, twice as much may be on a core that units share."""
         filled, core = Filled(), Core()
         limits = self._limits
         if demand is not None:
@@ -173,8 +211,9 @@ class _Partition:
         for k, unit in enumerate(self._units):
             out = None if demand is None else unit.row_sums(demand.by_place)
             may_share = unit.pack is None and core.takes(unit)
-            if may_share and share is not None:
-                after = self._whole(unit, core, limits.part(share), out)
+            if may_share and level < self._n_levels:
+                shared = limits.part(SMALL << level, min(1.0, PART * 2**level))
+                after = self._whole(unit, core, shared, out)
                 if after is not None:
                     filled.runs.append((k, 0, unit.size, core.number))
                     core.load = after
@@ -340,8 +379,9 @@ class _Partition:
 
     # Axons out
 
-    def _within_axons_out(self, filled: Filled, share: float | None, *, is_last: bool) -> Filled:
+    def _within_axons_out(self, filled: Filled, level: int) -> Filled:
         """Fill cores again until none has too many axons out."""
+        is_last = level == self._n_levels or not self._can_share
         limit, n_cores = self._limits.axons_out, self._chip.mesh.n_cores
         if limit is None:
             return filled
@@ -358,7 +398,7 @@ class _Partition:
                 filled.need = filled.need.replace("{}", "at least {}")
                 break
             before = filled
-            filled = self._fill(share, Demand(by_place, allowed))
+            filled = self._fill(level, Demand(by_place, allowed))
             filled.need = "takes {} for its axons out"
             if tried >= PATIENCE or filled.n_cores <= before.n_cores:
                 allowed, step = allowed - max(excess, step), 2 * step
@@ -398,8 +438,7 @@ def _units(network: Network, neurons_per_core: int | None) -> list[Unit]:
         members = [network.populations[each] for each in group]
         packs = {p.pack for p in members}
         pack = None if packs == {None} else False not in packs
-        wishes = [p.neurons_per_core or neurons_per_core for p in members]
-        at_most = min((wish for wish in wishes if wish), default=None)
+        at_most = _least(neurons_per_core, *(p.neurons_per_core for p in members))
         learns = frozenset().union(*(epochs[each] for each in group))
         units.append(Unit(group, population.size, at_most, pack, first, learns))
         first += population.size * len(group)

@@ -4,14 +4,13 @@ Within a chunk there is no Python; between chunks the recordings are collected, 
 run is, and Ctrl-C is seen.
 """
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +55,13 @@ class Chunk:
 
 
 OnChunk = Callable[[Chunk], None]
+
+
+class Stops(Protocol):
+    """What ends a run before its last step."""
+
+    def is_set(self) -> bool:
+        """Return whether it does."""
 
 
 class Probed(NamedTuple):
@@ -282,7 +288,7 @@ class Engine:
         strict: bool = False,
         reset_every: int | None = None,
         pause_every: tuple[int | None, ...] = (),
-        stop: threading.Event | None = None,
+        stop: Stops | None = None,
     ) -> int:
         """Advance from `first_step` to `n_steps`, or until `stop` is set, and return the steps done in all.
 
@@ -306,8 +312,8 @@ class Engine:
             Reset the neurons before every so many steps, the first included.
         pause_every : tuple of int or None
             End a chunk after every so many steps of each.
-        stop : threading.Event, optional
-            Looked at between chunks.
+        stop : optional
+            Like a threading.Event; looked at between chunks.
 
         Raises
         ------
@@ -327,7 +333,7 @@ class Engine:
     def _advance(
         self, n_steps: int, schedule: Schedule, probed: Probed, on_chunk: OnChunk, seed: int,
         first_step: int, strict: bool, reset_every: int | None, pause_every: tuple[int | None, ...],
-        stop: threading.Event | None,
+        stop: Stops | None,
     ) -> int:  # fmt: skip
         done, chunk_steps, team = first_step, FIRST_STEPS, self._team
         n_most = self._most_steps(len(probed.u) + len(probed.v) + len(probed.words))
@@ -345,7 +351,7 @@ class Engine:
                 chunk = self._chunk(pool, done, n, schedule, probed, strict)
                 took = perf_counter() - start
                 team.took(took / max(1, len(chunk.active)))
-                chunk_steps = next_size(n, took)
+                chunk_steps = next_size(len(chunk.active), took)
                 done += len(chunk.active)
                 if strict and chunk.n_overflows:
                     raise self._overflow(done)

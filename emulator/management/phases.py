@@ -174,7 +174,7 @@ class Management:
         assert when is not None
         try:
             return bool(when(core))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failure(error, program, core, "guard") from error
         finally:
             if core.was_busy:
@@ -202,7 +202,7 @@ class Management:
         core = task.core
         try:
             task.stack.switch(core)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failure(error, task.program, core, "program") from error
         finally:
             self.deliver_to_host(where[0])
@@ -233,7 +233,11 @@ class Management:
         return Managed(self.account.take(), messages)
 
     def _failure(
-        self, error: Exception, program: ManagedProgram, core: ManagementCore, what: str
+        self,
+        error: Exception | SystemExit,
+        program: ManagedProgram,
+        core: ManagementCore,
+        what: str,
     ) -> ManagementError:
         if isinstance(error, ManagementError) and str(error).startswith("management core "):
             return error  # of x86 code, which says where
@@ -329,7 +333,7 @@ class Management:
         return counted
 
 
-def _place_of(error: Exception) -> str:
+def _place_of(error: BaseException) -> str:
     """Return file and line of the user's own code in which an error arose, or nothing."""
     trace, place = error.__traceback__, ""
     while trace is not None:

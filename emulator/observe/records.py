@@ -4,8 +4,8 @@ What a run leaves comes in parts, one after the other: some consecutive steps wi
 and recordings. Parts are put together in memory (`Collector`) or written as they come (`tables.RunTables`).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from emulator.account import NO_LINES, Managed, joined
 from emulator.arguments import frozen
 from emulator.engine import Chunk, Probed
+from emulator.growing import Growing
 from emulator.observe.learned import Learned, State
 from emulator.program import Program
 
@@ -69,6 +70,14 @@ class Part:
     def n_steps(self) -> int:
         """Number of steps."""
         return len(self.active)
+
+    @property
+    def n_bytes(self) -> int:
+        """What it takes to keep it."""
+        rows = [rows for variables in self.recordings.values() for rows in variables.values()]
+        learned = [a for _, state in self.learned for own in state.values() for a in own.values()]
+        spikes = 4 * len(self.spike_source) + self.spike_source.nbytes + self.spike_payload.nbytes
+        return spikes + sum(array.nbytes for array in (self.active, *rows, *learned))
 
     @property
     def spike_step(self) -> NDArray[np.uint32]:
@@ -172,15 +181,16 @@ class HeldRecords:
 class OnePart:
     """Records of a run that came in one part, which is kept as it is, read-only; see `Records`."""
 
-    def __init__(self, program: Program, part: Part, learned: Learned) -> None:
-        self._n_sources, self._part, self.learned = program.n_sources, part, learned
-        for array in (part.spike_source, part.active, part.spike_payload, *part.managed):
+    def __init__(self, program: Program, part: Part, learned: Learned, managed: Managed) -> None:
+        self._n_sources, self._part = program.n_sources, part
+        self.learned, self.managed = learned, managed
+        for array in (part.spike_source, part.active, part.spike_payload, *managed):
             frozen(array)
         freeze_columns(part.recordings)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy in another process needs."""
-        return {name: vars(self)[name] for name in ("_n_sources", "_part", "learned")}
+        return {name: vars(self)[name] for name in ("_n_sources", "_part", "learned", "managed")}
 
     @cached_property
     def spike_step(self) -> NDArray[np.uint32]:
@@ -207,11 +217,6 @@ class OnePart:
         """What was probed."""
         return self._part.recordings
 
-    @property
-    def managed(self) -> Managed:
-        """What management cores did."""
-        return self._part.managed
-
     @cached_property
     def spikes_per_source(self) -> NDArray[np.int64]:
         """How often each source fired, (n_sources,)."""
@@ -233,12 +238,6 @@ def part_of(records: Records) -> Part:
     )  # fmt: skip
 
 
-def empty_part(program: Program, first_step: int) -> Part:
-    """Return a part without steps."""
-    part = part_of(Collector(program).records())
-    return replace(part, first_step=first_step)
-
-
 class Collector:
     """Keeps the parts of a run in memory.
 
@@ -246,6 +245,8 @@ class Collector:
     ----------
     program : Program
         What runs.
+    n_steps : int
+        Steps of the run, if nothing ends it before.
     weights_every : int, optional
         After how many steps states of plastic synapses are kept.
     probed : Neurons, optional
@@ -253,49 +254,106 @@ class Collector:
     """
 
     def __init__(
-        self, program: Program, weights_every: int | None = None, probed: Neurons | None = None
+        self,
+        program: Program,
+        n_steps: int = 0,
+        weights_every: int | None = None,
+        probed: Neurons | None = None,
     ) -> None:
-        self.program, self.weights_every = program, weights_every
+        self.program, self.n_steps, self.weights_every = program, n_steps, weights_every
         self._probed = probed_neurons(program) if probed is None else probed
-        self._parts: list[Part] = []
+        self._only: Part | None = None
+        self._done = 0
+        self._states: list[tuple[int, State]] = []
+        self._managed: list[Managed] = []
 
     def add(self, part: Part) -> None:
         """Keep the steps that follow those before."""
-        self._parts.append(part)
+        self._states += part.learned
+        self._managed.append(part.managed)
+        if self._only is None and not self._done:
+            self._only = part
+        elif part.n_steps:
+            if self._only is not None:
+                self._begin(self._only)
+                self._only = None
+            self._put(part)
+
+    def _begin(self, first: Part) -> None:
+        """Make the columns: those of known length whole, of which a page takes no memory before it is written."""
+        self._rows = {
+            name: np.empty((self.n_steps, column.shape[1]), column.dtype)
+            for name, column in _rows_of(first)
+        }
+        self._spikes = [Growing(np.uint32), Growing(np.uint32), Growing(np.int32)]
+        self._put(first)
+
+    def _put(self, part: Part) -> None:
+        stop = self._done + part.n_steps
+        for name, rows in _rows_of(part):
+            self._rows[name][self._done : stop] = rows
+        for column, values in zip(self._spikes, _spikes_of(part), strict=True):
+            column.add(values)
+        self._done = stop
 
     def records(self) -> Records:
         """Return what was kept, in one piece; it is given away."""
-        parts, self._parts = self._parts, []
-        learned = Learned(
-            self.program, [state for p in parts for state in p.learned], self.weights_every
-        )
-        if len(parts) == 1:  # a short run: nothing is copied
-            return OnePart(self.program, parts[0], learned)
-        return self._joined(parts, learned)
-
-    def _joined(self, parts: list[Part], learned: Learned) -> HeldRecords:
-        program = self.program
-        none = np.empty(0, np.uint32)
+        program, only = self.program, self._only
+        learned, managed = (
+            Learned(program, self._states, self.weights_every), joined(self._managed),
+        )  # fmt: skip
+        self._only, self._states, self._managed = None, [], []
+        if only is None and not self._done:
+            only = no_part(program, self._probed)
+        if only is not None:  # a short run: nothing is copied
+            return OnePart(program, only, learned, managed)
+        step, source, payload = (column.take() for column in self._spikes)
+        rows, done, self._done = self._rows, self._done, 0
+        recordings: Columns = {
+            population: {
+                variable: rows.pop((population, variable))[:done] for variable in variables
+            }
+            for population, variables in self._probed.items()
+        }
         return HeldRecords(
-            program.n_sources,
-            np.concatenate([none, *(p.spike_step for p in parts)]),
-            np.concatenate([none, *(p.spike_source for p in parts)]),
-            np.concatenate(
-                [np.empty((0, program.n_counts), np.uint32), *(p.active for p in parts)]
-            ),
-            learned,
-            {
-                population: {
-                    variable: np.concatenate([p.recordings[population][variable] for p in parts])
-                    if parts
-                    else np.empty((0, len(neurons)), np.bool_ if variable == "spikes" else np.int32)
-                    for variable, neurons in variables.items()
-                }
-                for population, variables in self._probed.items()
-            },
-            np.concatenate([np.empty(0, np.int32), *(p.spike_payload for p in parts)]),
-            joined([p.managed for p in parts]),
-        )
+            program.n_sources, step, source, rows.pop(("active",))[:done], learned, recordings,
+            payload, managed,
+        )  # fmt: skip
+
+
+def _rows_of(part: Part) -> Iterator[tuple[tuple[str, ...], NDArray[Any]]]:
+    """Yield what has a row for each step, by name."""
+    yield ("active",), part.active
+    for population, variables in part.recordings.items():
+        for variable, rows in variables.items():
+            yield (population, variable), rows
+
+
+def _spikes_of(part: Part) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
+    return part.spike_step, part.spike_source, part.spike_payload
+
+
+def no_part(program: Program, probed: Neurons, first_step: int = 0) -> Part:
+    """Return a part without steps."""
+    none, kinds = np.empty(0, np.uint32), {"spikes": np.bool_}
+    recordings: Columns = {
+        population: {
+            variable: np.empty((0, len(neurons)), kinds.get(variable, np.int32))
+            for variable, neurons in variables.items()
+        }
+        for population, variables in probed.items()
+    }
+    active = np.empty((0, program.n_counts), np.uint32)
+    return Part(first_step, np.zeros(1, np.int64), none, active, recordings)
+
+
+def bytes_a_step(program: Program, probed: Neurons) -> int:
+    """Return the bytes of what is recorded in each step, but for spikes."""
+    return 4 * program.n_counts + sum(
+        len(neurons) * (1 if variable == "spikes" else 4)
+        for variables in probed.values()
+        for variable, neurons in variables.items()
+    )
 
 
 def probed_neurons(program: Program) -> Neurons:

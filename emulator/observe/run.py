@@ -127,6 +127,15 @@ class Recordings(dict[str, Any]):
         return Recordings, ({**self, **self._reasons},)
 
 
+class Messages(dict[str, NDArray[np.int64]]):
+    """Messages to the host by channel, which say what there is when asked for another."""
+
+    def __missing__(self, key: object) -> NDArray[np.int64]:
+        raise KeyError(
+            f"no channel {quoted(key)} to the host; there are: {', '.join(self) or 'none'}"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """The result of a run.
@@ -276,7 +285,7 @@ class Run:
         Channels that a program of the host receives from are that program's.
         """
         table = self.records.managed.messages
-        found = {}
+        found = Messages()
         for index, channel in enumerate(self.program.manifest["channels"]):
             if channel["target"] < 0:
                 mine = table[table[:, 1] == index].reshape(-1, channel["words"], 5)

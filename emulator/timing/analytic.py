@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emulator.account import NO_LINES, Managed
 from emulator.chip import Chip
+from emulator.growing import Growing
 from emulator.kernels import analytic
 from emulator.program import Program
 from emulator.timing.learning import LEARNING, LearningTimer
@@ -89,8 +90,7 @@ class AnalyticTimer:
         self._managed = ManagementTimer(chip, self.barrier, exact=False)
         self._core_cycles = np.zeros((3, chip.mesh.n_cores), np.int64)
         self._tile_loads = np.zeros((7, chip.mesh.n_tiles), np.int64)
-        self._step_cycles: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
-        self._bottleneck: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]
+        self._step_cycles, self._bottleneck = Growing(np.int64), Growing(np.uint8)
         self._n_timed = 0
         self._taken: dict[str, NDArray[np.int64]] = {}
 
@@ -153,8 +153,8 @@ class AnalyticTimer:
         self._learning.core_cycles += self._learning.extend(
             active, step_cycles, bottleneck, len(analytic.BOTTLENECKS)
         )
-        self._step_cycles.append(step_cycles)
-        self._bottleneck.append(bottleneck)
+        self._step_cycles.add(step_cycles)
+        self._bottleneck.add(bottleneck)
         self._n_timed += len(active)
 
     def take(self) -> Timing:
@@ -162,15 +162,13 @@ class AnalyticTimer:
         timing = self._since_the_start()
         part = timing.since(self._taken)
         self._taken = timing.sums()
-        self._step_cycles, self._bottleneck = self._step_cycles[:1], self._bottleneck[:1]
         return part
 
     def _since_the_start(self) -> Timing:
         """Return the timing of all steps but for the cycles of those that were taken."""
         none = np.zeros(self.chip.mesh.n_cores, np.int64)
         names = (*analytic.BOTTLENECKS, LEARNING, MANAGEMENT)
-        step_cycles = np.concatenate(self._step_cycles)
-        bottleneck = np.concatenate(self._bottleneck)
+        step_cycles, bottleneck = self._step_cycles.take(), self._bottleneck.take()
         self._managed.take(step_cycles, bottleneck, names.index(MANAGEMENT))
         return Timing(
             mode="analytic",

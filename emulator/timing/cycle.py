@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from emulator.account import NO_LINES, Managed
 from emulator.chip import Chip
 from emulator.errors import RunError
+from emulator.growing import Growing
 from emulator.kernels import pipeline
 from emulator.kernels.router import BRANCH
 from emulator.kernels.trees import Trees
@@ -171,7 +172,7 @@ class CycleTimer:
         self._pool: ThreadPoolExecutor | None = None
         self._waiting: deque[Future[Piece] | Held] = deque()
         self._counts: deque[NDArray[np.uint32]] = deque()
-        self._done: list[Piece] = []
+        self._step_cycles, self._bottleneck = Growing(np.int64), Growing(np.uint8)
         self._next_step, self._n_timed = first_step, 0
         self._taken: dict[str, NDArray[np.int64]] = {}
 
@@ -253,16 +254,12 @@ class CycleTimer:
         part = timing.since(self._taken)
         part = replace(part, latency_packets=np.trim_zeros(part.latency_packets, "b"))
         self._taken = timing.sums()
-        self._done.clear()
         return part
 
     def _since_the_start(self) -> Timing:
         """Return the timing of all steps but for the cycles of those that were taken."""
         chip = self.chip
-        empty: Piece = (np.empty(0, np.int64), np.empty(0, np.uint8))
-        step_cycles, bottleneck = (
-            np.concatenate(part) for part in zip(empty, *self._done, strict=True)
-        )
+        step_cycles, bottleneck = self._step_cycles.take(), self._bottleneck.take()
         names = (*pipeline.BOTTLENECKS, LEARNING, MANAGEMENT)
         self._managed.take(step_cycles, bottleneck, names.index(MANAGEMENT))
         busy = self._all_cores([timer.busy for timer in self._timers])
@@ -322,7 +319,8 @@ class CycleTimer:
             self._learning.core_cycles += self._learning.extend(
                 self._counts.popleft(), cycles, bottleneck, len(pipeline.BOTTLENECKS)
             )
-            self._done.append((cycles, bottleneck))
-            self._n_timed += len(self._done[-1][0])
+            self._step_cycles.add(cycles)
+            self._bottleneck.add(bottleneck)
+            self._n_timed += len(cycles)
             if self.progress is not None:
                 self.progress(self._n_timed)

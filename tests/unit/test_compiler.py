@@ -385,6 +385,8 @@ def test_neurons_per_core_of_all_and_of_one():
     net.population("c", 4, pack=True, **LIF)
     assert sizes(compile_network(net, CHIP)) == [5, 2, 2, 1 + 4]
     assert sizes(compile_network(net, CHIP, neurons_per_core=3)) == [3, 2, 2, 2, 1 + 3, 1]
+    # The smaller of both holds, whoever says it.
+    assert sizes(compile_network(net, CHIP, neurons_per_core=1)) == [1] * 14
     everyone = Mapping([("a", 0, 5, 0), ("b", 0, 5, 1), ("c", 0, 4, 2)])
     for wrong, mapping, message in (
         (0, None, "neurons_per_core is 0; it must be a whole number from 1 to 65,536"),
@@ -688,7 +690,7 @@ def test_a_core_has_the_slots_of_its_longest_delay():
 def test_axons_out_of_packed_populations_add_up():
     net = Network()
     first, second = net.population("s", 4, **LIF), net.population("t", 4, pack=True, **LIF)
-    target = net.population("b", 1, **LIF)
+    target = net.population("b", 1, pack=False, **LIF)
     for source in (first, second):
         net.connect(source, target, weights=np.full((1, 4), 2))
     assert sizes(compile_network(net, chip(axons_out=8))) == [8, 1]

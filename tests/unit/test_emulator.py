@@ -118,6 +118,7 @@ def test_a_run_whose_records_do_not_fit_the_memory_is_refused():
     with pytest.raises(RunError) as error:
         make().run(2**32 - 1)
     assert str(error.value).startswith("steps is 4,294,967,295: what is recorded takes ")
+    assert "write the records to files (save_to), make" in str(error.value)
     assert str(error.value).endswith(
         "several runs that continue each other, or probe fewer neurons or less often"
     )

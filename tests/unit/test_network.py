@@ -58,7 +58,7 @@ POPULATIONS = [
     ({"vth_mant": 1, "tau_mem_ms": 5.0, "dv": 1}, "tau_mem_ms and dv both set the same register; give one of them"),
     ({"vth_mant": 1, "bias": 5.0, "bias_exp": 1}, "bias and bias_exp both set the same register; give one of them"),
     ({}, "a threshold is required: vth_mant (register) or threshold (real)"),
-    ({"vth_mant": 1, "pack": 1}, "pack is 1; it must be True or False"),
+    ({"vth_mant": 1, "pack": 1}, "pack is 1; it must be True, False or None"),
     ({"vth_mant": 1, "model": 3}, "model is 3; it must be a name or the path of a file *.nasm"),
     (
         {"vth_mant": np.ma.masked_array([1, 2, 3], [0, 1, 0])},

@@ -18,7 +18,7 @@ LIF = {"vth_mant": 1}
 
 
 def chip(n_cores, **limits):
-    """Return a tiny chip of so many cores, with no limit on a core but its neurons and those given."""
+    """Return a tiny chip of so many cores of 16 neurons, with no limit on a core but its neurons and those given."""
     free = dict.fromkeys(
         ("synapse_memory_bits", "axons_in", "axons_out", "accumulator_entries"), None
     )
@@ -58,44 +58,52 @@ def refused(*args, **keywords):
 
 
 def test_small_populations_share_cores():
-    """64 neurons are a sixteenth of a core of 1,024."""
-    assert sizes(compile_network(line(8, 8, 40, 8, 8, 56), LOIHI)) == [64, 64]
-    assert sizes(compile_network(line(63, 2, 62), LOIHI)) == [63, 64]
-    assert sizes(compile_network(line(64, 10), LOIHI)) == [64, 10]
+    """Up to 16 neurons together."""
+    assert sizes(compile_network(line(8, 8, 8, 3, 5, 40, 1, 15, 1), LOIHI)) == [16, 16, 40, 16, 1]
+    assert sizes(compile_network(line(15, 2, 14), LOIHI)) == [15, 16]
+    assert sizes(compile_network(line(16, 10), LOIHI)) == [16, 10]
+
+
+def chain(n, size):
+    """Return so many populations of a size, each with synapses onto the next."""
+    net = line(*[size] * n)
+    for before, after in pairwise(list(net.populations.values())):
+        net.connect(before, after, weights=np.full((size, size), 2))
+    return net
 
 
 def test_a_hundred_and_thirty_populations_of_eight_fit_128_cores():
-    net = line(*[8] * 130)
-    for before, after in zip(
-        list(net.populations.values()), list(net.populations.values())[1:], strict=False
-    ):
-        net.connect(before, after, weights=np.full((8, 8), 2))
-    assert sizes(compile_network(net, LOIHI)) == [64] * 16 + [16]
-    assert len(sizes(compile_network(net, LOIHI2))) == 3
+    for description in (LOIHI, LOIHI2):
+        assert sizes(compile_network(chain(130, 8), description)) == [16] * 65
+
+
+def test_no_core_is_shared_by_more_than_a_chip_asks_for():
+    """300 of 8: 16 neurons a core are 150 cores, 32 are 75; 2,000 of 8: 128 neurons are 125."""
+    assert sizes(compile_network(chain(300, 8), LOIHI)) == [32] * 75
+    assert sizes(compile_network(chain(2000, 8), LOIHI)) == [128] * 125
 
 
 def test_what_is_left_of_a_large_population_is_shared():
     assert sizes(compile_network(line(1030, 10, 900, 10, 1), LOIHI)) == [1024, 16, 900, 11]
 
 
-def test_a_share_is_one_of_every_capacity():
-    """8 KB of synapses, 256 axons in and 512 accumulators are a sixteenth on Loihi."""
+def test_a_small_part_is_one_of_every_capacity():
+    """2 KB of synapses, 64 axons in and 128 accumulators are a sixty-fourth on Loihi."""
 
-    def shares(n_pre, n_post, delay=0):
+    def shares(n_pre, n_post, delay=0, times=1):
         net = line(n_post, n_post)
         source = net.input("in", n_pre)
-        for name in ("p0", "p1"):
+        for name in ("p0", "p1") * times:
             cells = net.populations[name]
             net.connect(source, cells, weights=np.full((n_post, n_pre), 2), delay=delay)
         return len(sizes(compile_network(net, LOIHI))) == 1
 
-    assert shares(256, 4)
-    assert not shares(257, 4)
-    assert shares(128, 30)  # twice 128 rows of 4 words: 30 synapses and a header in 256 bits
-    assert not shares(128, 31)
-    assert shares(2, 32, delay=6)  # 64 neurons with 8 slots
-    assert not shares(2, 33, delay=6)
-    assert not shares(2, 32, delay=7)
+    assert shares(64, 4)
+    assert not shares(65, 4)
+    assert shares(64, 6, times=2)  # 256 rows of 1 word: 6 synapses and a header in 64 bits
+    assert not shares(64, 7, times=2)  # 2 words
+    assert shares(2, 8, delay=6)  # 16 neurons with 8 slots
+    assert not shares(2, 8, delay=7)
 
 
 def test_pack_says_who_shares():
@@ -118,7 +126,7 @@ def test_pack_says_who_shares():
 
 
 def test_neurons_per_core_hold_for_what_shares():
-    assert sizes(compile_network(line(5, 5, 5), LOIHI, neurons_per_core=10)) == [10, 5]
+    assert sizes(compile_network(line(5, 5, 5, 5), LOIHI, neurons_per_core=10)) == [10, 10]
     assert sizes(compile_network(line(5, 5, 5), LOIHI, neurons_per_core=5)) == [5, 5, 5]
     assert sizes(compile_network(line(5, 5, neurons_per_core=3), LOIHI)) == [3, 2, 3, 2]
     net = line(5)
@@ -146,15 +154,14 @@ def test_joined_populations_share_as_one():
     for a, b in pairs:
         net.join(b, a)
     program = compile_network(net, LOIHI)
-    assert sizes(program) == [64] * 16 + [16]
-    assert placed(program)[16] == "b128[0:4] a128[0:4] b129[0:4] a129[0:4]"
+    assert sizes(program) == [16] * 65
+    assert placed(program)[64] == "b128[0:4] a128[0:4] b129[0:4] a129[0:4]"
 
 
 def test_a_chip_with_few_cores_is_filled_more_densely():
-    """First a quarter of a core, then all of it, and at last populations are cut."""
-    assert sizes(compile_network(line(4, 4, 4, 4, 4), chip(5))) == [4] * 5
-    assert sizes(compile_network(line(2, 2, 2, 2, 2), chip(3))) == [4, 4, 2]
-    assert sizes(compile_network(line(9, 4, 9, 3), chip(2))) == [13, 12]
+    """Twice as densely, again and again, and at last populations are cut."""
+    assert sizes(compile_network(line(9, 9, 9, 9, 9), chip(5))) == [9] * 5
+    assert sizes(compile_network(line(9, 9, 9, 9, 9), chip(3))) == [16, 16, 13]
     assert placed(compile_network(line(9, 9, 9), chip(2))) == {
         0: "p0[0:9] p1[0:7]",
         1: "p1[7:9] p2[0:9]",
@@ -185,7 +192,7 @@ def test_sharing_changes_no_spike():
         )
 
     (few, shared), (many, alone) = run(None), run(False)
-    assert (few, many) == (1, 5)
+    assert (few, many) == (3, 5)
     assert shared.spikes.counts() == alone.spikes.counts()
     assert sum(shared.spikes.counts().values()) > 300
     for name, each in alone.recordings.items():

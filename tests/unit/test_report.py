@@ -1,6 +1,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -261,9 +262,9 @@ def test_what_registers_do_not_hold_is_listed():
 def test_the_core_that_waits_longest_stands_beside_the_busiest():
     run = sample(timing="cycle")
     in_use = np.flatnonzero(np.diff(run.program.core_start)).tolist()
-    waited = run.timing.core_receive_waited_cycles
-    waited[:] = 1
+    waited = np.ones(run.chip.mesh.n_cores, np.int64)
     waited[in_use[1]] = run.timing.total_cycles // 2
+    run = replace(run, timing=replace(run.timing, core_receive_waited_cycles=waited))
     stage = figures(run)["timing"]["stages"][2]
     assert stage["longest_waiting_core"] == in_use[1]
     assert stage["longest_waited_cycles"] == waited[in_use[1]]
