@@ -66,6 +66,12 @@ def losses(projection: Projection, exponent: int, report: Report | None) -> list
         )
     if report.get("n_clipped"):
         warnings.append(f"{where}: {report['n_clipped']} weights were clipped")
+    n_given = int(np.count_nonzero(projection.weights)) if projection.is_real else 0
+    if n_given and report["n_zero"] == n_given:
+        warnings.append(
+            f"{where}: all {n_given:,} weights act as 0, so small are they beside the threshold of "
+            f"'{projection.target.name}' or its other weights"
+        )
     return warnings
 
 

@@ -280,8 +280,11 @@ class _Partition:
         """Place a unit from a core on that may hold something."""
         unit, start, length = self._units[k], 0, 0
         core.at_most = _least(core.at_most, unit.neurons_at_most)
+        here = limits
+        if unit.pack is None and core.load.neurons:  # who is made to share keeps to what was wanted
+            here = limits.part(core.at_most or limits.neurons, 1.0)
         while start < unit.size:
-            stop, after, why = self._longest(unit, limits, core.load, out, start, length)
+            stop, after, why = self._longest(unit, here, core.load, out, start, length)
             if stop > start:
                 filled.runs.append((k, start, stop, core.number))
                 start, length, core.load = stop, stop - start, after
@@ -289,7 +292,7 @@ class _Partition:
                 raise CapacityError(self._does_not_fit(unit, start, why))
             if start < unit.size:
                 core.begin()
-                core.at_most = unit.neurons_at_most
+                core.at_most, here = unit.neurons_at_most, limits
                 if why:  # nothing is full where the user said how many neurons a core has
                     filled.full.setdefault(k, Counter())[why.partition(":")[0]] += 1
 
@@ -330,7 +333,7 @@ class _Partition:
         bounds = [(unit.size, "")]
         if unit.at_most:
             bounds.append((start + unit.at_most, ""))
-        room = (limits.neurons - load.neurons) // unit.width
+        room = max(limits.neurons - load.neurons, 0) // unit.width
         bounds.append((start + room, f"neurons: a core holds {limits.neurons}"))
         if limits.synapse_memory_bits is not None:
             # Weights without index, delay and header fill the memory. One row is tried all the same, to say why not.

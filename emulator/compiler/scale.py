@@ -303,13 +303,15 @@ def _finest(
     times = [round(grid.unit / unit) for grid in grids]
     room = [grid.room(how.most_exponent) // k for grid, k in zip(grids, times, strict=True)]
     top = min([*room, _whole(beside.highest_scale(rules) * unit * (1 + TOLERANCE))])
-    least = top
-    if not grids:  # nothing is gained by more than a threshold needs
+    if grids:  # as fine as leaves v its room below zero, if that is enough
+        good = min(top, _whole(_ratio(MOST_THRESHOLD, beside.highest) * unit * (1 + TOLERANCE)))
+        parts = np.concatenate([np.arange(good, 0, -1), np.arange(good + 1, top + 1)])
+    else:  # nothing is gained by more than a threshold needs
         top = min(top, _whole(how.most_threshold * (unit / beside.highest) * (1 + TOLERANCE)))
-        least = min(_whole(np.ceil(ENOUGH_THRESHOLD * (unit / beside.highest))), top)
+        good = min(_whole(np.ceil(ENOUGH_THRESHOLD * (unit / beside.highest))), top)
+        parts = np.concatenate([np.arange(good, top + 1), np.arange(good - 1, 0, -1)])
     if top < 1:
         return None
-    parts = np.concatenate([np.arange(least, top + 1), np.arange(least - 1, 0, -1)])
     exponents = np.zeros(len(parts), np.int64)
     for grid, k in zip(grids, times, strict=True):
         exponents = np.maximum(exponents, grid.exponents(parts * k, how.most_exponent))

@@ -484,6 +484,10 @@ def test_warnings_say_what_precision_is_lost():
             "cannot hold it at full weight precision; weights use fewer bits"
         ),
         "population 'b': tau_mem_ms 1e+06 ms of neuron 0 is held as no decay",
+        (
+            "projection 'a->b': all 3 weights act as 0, so small are they beside the threshold of 'b' or its other "
+            "weights"
+        ),
     ]
 
 

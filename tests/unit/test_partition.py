@@ -134,6 +134,16 @@ def test_neurons_per_core_hold_for_what_shares():
     assert sizes(compile_network(net, LOIHI)) == [5, 4]
 
 
+def test_neurons_per_core_hold_for_what_must_share_too():
+    assert sizes(compile_network(line(10, 10, 10), chip(2))) == [16, 14]
+    message = "cores: placed in order, the network needs 3, chip 'tiny' has 2; "
+    assert refused(line(10, 10, 10), chip(2), neurons_per_core=10).startswith(message)
+    net = line(10, 10)
+    net.population("few", 4, neurons_per_core=12, **LIF)
+    assert sizes(compile_network(net, chip(3))) == [10, 10, 4]
+    assert placed(compile_network(net, chip(2))) == {0: "p0[0:10] p1[0:6]", 1: "p1[6:10] few[0:4]"}
+
+
 def test_populations_that_learn_in_different_epochs_do_not_share():
     def cores(*epochs):
         net = line(*[4] * len(epochs))

@@ -207,6 +207,18 @@ def test_what_is_lost_for_the_most_part_is_warned_of(parameters, warnings):
     assert manifest["rounding"]
 
 
+def test_weights_that_all_act_as_0_are_warned_of():
+    net = Network()
+    cells = net.population("b", 2, threshold=1.0)
+    net.connect(net.input("a", 2), cells, weights=[[0.5, 0.31], [0.123, -0.1]])
+    net.connect(net.input("c", 2), cells, weights=[[3.3e-4, 0.0], [1e-4, -2e-4]])
+    program = compile_network(net, CHIP)
+    assert program.manifest["warnings"] == [
+        "projection 'c->b': all 3 weights act as 0, so small are they beside the threshold of 'b' or its other weights"
+    ]
+    assert [report(program, k)["n_zero"] for k in (0, 1)] == [0, 3]
+
+
 def test_registers_and_what_they_hold_exactly_leave_no_line():
     net = Network()
     net.population("b", 2, vth_mant=9, du=100, dv=3)
