@@ -111,8 +111,8 @@ def check_run(
     states = 0
     if held and plan.weights_every is not None:
         states = steps // plan.weights_every * learned_bytes(program)
-    fixed = 0 if loaded else engine_bytes(program)
-    n_bytes = steps * each + chunk_bytes(program, probed, steps) + states + fixed
+    fixed, chunk = 0 if loaded else engine_bytes(program), chunk_bytes(program, probed, steps)
+    n_bytes = steps * each + chunk + states + fixed
     if n_bytes <= SMALL:
         return
     allowed = room()
@@ -123,8 +123,8 @@ def check_run(
             f"program '{program.name}' takes {size_text(fixed)} of memory when it is loaded; {size_text(allowed)} may "
             "be taken now"
         )
-    per_step = max(1, (n_bytes - fixed) // max(1, steps))
-    fits = max(0, (allowed - fixed) // per_step)
+    per_step = max(1, each + states // max(1, steps))
+    fits = max(0, (allowed - fixed - chunk) // per_step)
     files = "write the records to files (save_to), " if held else ""
     raise RunError(
         f"steps is {steps:,}: what is recorded takes {per_step:,} bytes a step, {size_text(n_bytes - fixed)}; "

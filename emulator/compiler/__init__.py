@@ -9,6 +9,7 @@ from emulator.compiler.mapped import check_mapping
 from emulator.compiler.partition import partition
 from emulator.compiler.plastic import check_epochs, with_clamped
 from emulator.compiler.quantize import Quantised, quantise
+from emulator.compiler.room import check_room
 from emulator.compiler.route import place, route
 from emulator.compiler.storage import delay_reach
 from emulator.errors import CapacityError, ChipError, NetworkError
@@ -54,7 +55,7 @@ def compile_network(
     NetworkError
         For values the chip cannot hold, or a mapping that does not fit the network.
     CapacityError
-        Naming the resource, the population, the need and the limit.
+        Naming the resource, the population, the need and the limit; of the machine's memory too.
     """
     require_kind("network", network, Network, "with populations", NetworkError)
     require_kind("chip", chip, Chip, "as load_chip returns it", ChipError)
@@ -70,6 +71,7 @@ def compile_network(
     network = with_clamped(network, chip)
     check_managed(network, chip)
     _check_size(network, chip)
+    check_room(network, chip)
     quantised = quantise(network, chip)
     segments = (
         partition(network, chip, neurons_per_core)

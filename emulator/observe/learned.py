@@ -10,12 +10,19 @@ from emulator.arguments import frozen, is_one_of, is_whole, quoted, shown
 from emulator.chip import fingerprint_of
 from emulator.errors import RunError
 from emulator.learning import PRE_TRACES, TRACES
+from emulator.memory import room
 from emulator.program import Program
 
 State = dict[str, dict[str, NDArray[Any]]]
 """By projection: `words` (synapses as a program stores them), `tags`, and traces by name."""
-MOST_BYTES = 4 << 30
+MOST_BYTES, SMALL = 4 << 30, 64_000_000
 SYNAPTIC = ("weights", "delays", "tags")
+
+
+def most_bytes(wanted: int) -> int:
+    """Return how large matrices may be: no larger than what is free, at which one looks where much is wanted."""
+    free = room() if wanted > SMALL else None
+    return MOST_BYTES if free is None else min(MOST_BYTES, free)
 
 
 class Synapses:
@@ -242,7 +249,7 @@ class Learned:
     def _too_large(synapses: Synapses, n: int) -> str:
         """Say why so many matrices cannot be had; nothing if they can."""
         n_bytes = 4 * n * synapses.shape[0] * synapses.shape[1]
-        if n_bytes <= MOST_BYTES:
+        if n_bytes <= most_bytes(n_bytes):
             return ""
         return (
             f"'{synapses.name}': matrices (post, pre) of it take {n_bytes / 1e9:,.1f} GB; "

@@ -9,7 +9,8 @@ import pytest
 
 from emulator import Emulator, Network, Rule, Trace, budget, compile_network, load_chip, memory
 from emulator.emulator import _plan
-from emulator.errors import RunError
+from emulator.errors import CapacityError, RunError
+from emulator.observe import learned
 from tests.conftest import ROOT
 
 CHIP = load_chip("loihi2")
@@ -111,7 +112,7 @@ def test_a_run_that_does_not_fit_is_refused_before_it_begins(monkeypatch, tmp_pa
     bare = make()
     assert refused(monkeypatch, 100_000_000, bare, 10**8, timing="off") == (
         "steps is 100,000,000: what is recorded takes 4 bytes a step, 420.0 MB; 100.0 MB of memory may be taken now, "
-        "which is enough for 24,999,878 steps: write the records to files (save_to), make several runs that continue "
+        "which is enough for 19,999,878 steps: write the records to files (save_to), make several runs that continue "
         "each other, or probe fewer neurons or less often"
     )
     timed = refused(monkeypatch, 100_000_000, bare, 10**8, timing="analytic")
@@ -119,7 +120,7 @@ def test_a_run_that_does_not_fit_is_refused_before_it_begins(monkeypatch, tmp_pa
     fed = refused(monkeypatch, 100_000_000, bare, 10**8, timing="off", inputs={"in": [[0, 0]]})
     assert "12 bytes a step, 1.2 GB; " in fed
     probed = refused(monkeypatch, 100_000_000, make(probes=["v", "spikes"]), 10**7, timing="off")
-    assert "62 bytes a step, " in probed
+    assert "54 bytes a step, " in probed
     stored = refused(monkeypatch, 100_000_000, bare, 10**8, timing="cycle", save_to=tmp_path / "x")
     assert "10 bytes a step, 1.0 GB; " in stored
     assert "save_to" not in stored
@@ -186,7 +187,8 @@ SCRIPT = """
 import json, resource, sys
 import numpy as np
 from emulator import Emulator, Program, load_chip
-from emulator.errors import RunError
+from emulator.errors import CapacityError, RunError
+from emulator.observe import learned
 path, steps, options, limit = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), int(sys.argv[4])
 inputs = {"in": np.column_stack([np.arange(0, steps, 10), np.arange(0, steps, 10) % 4])} if options.pop("fed") else None
 emulator = Emulator(load_chip("loihi2"), Program.load(path))
@@ -243,6 +245,67 @@ def test_estimates_are_what_processes_take(tmp_path, name):
     expected += n_spikes * 8 * 17 // 16  # known now: step and source, and what they grew in vain
     expected += 4 * n_spikes * fed  # the schedule's own
     assert 0.75 * expected <= took <= 1.25 * expected, f"{took / 1e6:.0f}, {expected / 1e6:.0f} MB"
+
+
+COMPILE = """
+import json, sys
+import numpy as np
+from emulator import Network, compile_network, load_chip
+from emulator.compiler.room import compile_bytes
+def status(name):
+    for line in open("/proc/self/status"):
+        if line.startswith(name):
+            return 1024 * int(line.split()[1])
+n, fan_out, delayed = json.loads(sys.argv[1])
+chip, net, rng = load_chip("loihi2_full"), Network("m"), np.random.default_rng(0)
+source, cells = net.input("in", n), net.population("c", n, vth_mant=1000)
+if fan_out:
+    pre = np.repeat(np.arange(n, dtype=np.int32), fan_out)
+    post = rng.integers(0, n, len(pre), dtype=np.int32)
+    weights = (pre, post, 2 * rng.integers(-50, 51, len(pre), dtype=np.int32))
+else:
+    weights = 2 * rng.integers(1, 51, (n, n))
+delay = rng.integers(0, 8, len(pre)) if delayed else 0
+net.connect(source, cells, weights=weights, delay=delay)
+del weights, delay
+before = status("VmRSS")
+compile_network(net, chip)
+print(json.dumps([status("VmHWM") - before, compile_bytes(net, chip)]))
+"""
+
+
+@linux
+@pytest.mark.parametrize("network", [(100_000, 40, True), (400_000, 8, False), (2_000, 0, False)])
+def test_compiling_takes_what_is_estimated(network):
+    command = [sys.executable, "-c", COMPILE, json.dumps(network)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    took, expected = json.loads(done.stdout)
+    assert 0.65 * expected <= took <= 1.5 * expected, f"{took / 1e6:.0f}, {expected / 1e6:.0f} MB"
+
+
+def test_a_network_that_there_is_no_memory_to_compile_is_refused(monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda _root=None: 20_000_000)
+    net = Network("wide")
+    source, cells = net.input("in", 1_000), net.population("cells", 1_000, vth_mant=100)
+    net.connect(source, cells, weights=np.full((1_000, 1_000), 2))
+    with pytest.raises(CapacityError) as error:
+        compile_network(net, load_chip("loihi2_full"))
+    assert str(error.value) == (
+        "network 'wide': compiling its 1,000,000 synapses and 2,000 neurons takes 40.1 MB of memory; 17.0 MB may be "
+        "taken now: compile it where there is more"
+    )
+
+
+def test_matrices_of_learned_weights_fit_what_is_free(monkeypatch):
+    run = Emulator(CHIP, make(learns=True)).run(4, timing="off", weights_every=1)
+    monkeypatch.setattr(learned, "SMALL", 100)
+    monkeypatch.setattr(learned, "room", lambda: 200)
+    assert run.weights("p").shape == (10, 4)  # 160 bytes
+    with pytest.raises(RunError, match=r"'p': matrices \(post, pre\) of it take 0.0 GB; "):
+        _ = run.recordings["p"]["weights"]
+    monkeypatch.setattr(learned, "room", lambda: None)
+    run = Emulator(CHIP, make(learns=True)).run(4, timing="off", weights_every=1)
+    assert run.recordings["p"]["weights"].shape == (4, 10, 4)
 
 
 @linux
