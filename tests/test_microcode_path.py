@@ -231,7 +231,7 @@ def _with_model(net, name, n, text):
     from emulator.network import network as networks  # noqa: PLC0415
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "_program", lambda *_: assemble(text, name))
+        patch.setattr(networks, "load", lambda *_: assemble(text, name))
         return net.population(name, n, model=name)
 
 

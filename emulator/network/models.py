@@ -16,7 +16,7 @@ def model_name(model: Any) -> Any:
     return str(model) if isinstance(model, PathLike) else model
 
 
-def program_of(model: object, mistakes: list[str]) -> Model | None:
+def load(model: object, mistakes: list[str]) -> Model | None:
     """Return the microcode of a model; None for a native one, or where there is a mistake."""
     if not isinstance(model, str):
         mistakes.append(f"model is {shown(model)}; it must be a name or the path of a file *.nasm")

@@ -20,8 +20,7 @@ from emulator.network.checks import (
     require_populations,
 )
 from emulator.network.managed import ChannelPlan, ManagedProgram, channel, core_number, managed
-from emulator.network.models import model_name
-from emulator.network.models import program_of as _program
+from emulator.network.models import load, model_name
 from emulator.network.parameters import lif_parameters, word_value
 from emulator.network.parts import Join, Population, Probe, Projection
 from emulator.network.probes import checked_probes
@@ -211,7 +210,7 @@ class Network:
         name = checked_name("population", name)
         mistakes: list[str] = []
         model = model_name(model)
-        program = _program(model, mistakes)
+        program = load(model, mistakes)
         # Of a file with mistakes nobody knows the parameters.
         is_known = program is not None or not (isinstance(model, str) and model.endswith(".nasm"))
         if neurons_per_core is not None and not (

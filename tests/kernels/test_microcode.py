@@ -57,7 +57,7 @@ def expected(model, chip: Chip, values, arrived, seed: int, first_id: int):
 def run(monkeypatch, model, chip: Chip, values, arrived, seed: int, threads: int = 1):
     """Run the same on the emulator: currents are graded spikes with a weight of one unit."""
     n_steps, n = arrived.shape
-    monkeypatch.setattr(networks, "_program", lambda *_: model)
+    monkeypatch.setattr(networks, "load", lambda *_: model)
     net = Network("fuzz")
     source = net.input("in", n, payload_bits=31)
     words = {name: np.array([own[name] for own in values]) for name in values[0]} if values else {}
