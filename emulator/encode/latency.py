@@ -12,7 +12,7 @@ def latency(values: ArrayLike, n_steps: int, *, threshold: float = 0.0) -> NDArr
     Parameters
     ----------
     values : array_like (..., n)
-        Real numbers from 0 to 1; 1 fires in step 0.
+        Real numbers from 0 to 1, or bool; 1 fires in step 0. A number alone is one value.
     n_steps : int
         Steps in which to fire; the smallest values fire in the last of them.
     threshold : float

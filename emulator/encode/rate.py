@@ -17,7 +17,7 @@ def rate(values: ArrayLike, n_steps: int) -> NDArray[np.bool_]:
     Parameters
     ----------
     values : array_like (..., n)
-        Spikes per step, from 0 to 1, rounded to multiples of 2**-32.
+        Spikes per step, from 0 to 1, or bool, rounded to multiples of 2**-32. A number alone is one value.
     n_steps : int
         Length of the spike trains.
 
@@ -51,7 +51,8 @@ def poisson(values: ArrayLike, n_steps: int, *, seed: int = 0) -> NDArray[np.boo
     Parameters
     ----------
     values : array_like (..., n)
-        Probabilities of a spike in a step, from 0 to 1, rounded to multiples of 2**-32.
+        Probabilities of a spike in a step, from 0 to 1, or bool, rounded to multiples of 2**-32. A number alone is one
+        value.
     n_steps : int
         Length of the spike trains.
     seed : int

@@ -156,7 +156,7 @@ def _reals(name: str, values: Any, kinds: str = "biuf") -> NDArray[np.float64]:
 def _neurons(n: Any, n_sensors: int) -> NDArray[np.int64]:
     """Return the neurons of each sensor."""
     array = _array("n", n)
-    is_whole_numbers = array.dtype.kind in "iu" and array.shape in ((), (1,), (n_sensors,))
+    is_whole_numbers = array.dtype.kind in "iu" and array.shape in ((), (n_sensors,))
     if not (is_whole_numbers and array.size and 2 <= array.min() <= array.max() <= 2**14):
         raise WorldError(f"n is {shown(n)}; each sensor has 2 to {2**14:,} neurons")
     return np.broadcast_to(array, n_sensors).astype(np.int64)

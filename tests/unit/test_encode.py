@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.encode import checks
 from emulator.encode.latency import latency
 from emulator.encode.rate import poisson, rate
 from emulator.errors import NetworkError
@@ -100,9 +101,50 @@ def test_random_words_depend_on_their_place_only():
         (lambda: rate([float("nan")], 4), "1 of 1 values lie outside 0 to 1, the first is nan"),
         (lambda: latency([0.5], 0), "n_steps is 0; it must be at least 1"),
         (lambda: poisson([0.5], 4, seed=-1), "seed is -1; it must be from 0 to 2**64 - 1"),
+        (lambda: poisson([0.5], 4, seed=1.0), "seed is 1.0; it must be from 0 to 2**64 - 1"),
+        (lambda: rate([0.5], 2.5), "n_steps is 2.5; it must be a whole number"),
+        (lambda: rate([0.5], 2**31), "n_steps is 2147483648; it must be at most 2,147,483,647"),
+        (
+            lambda: rate(np.ones(100), 2**30),
+            "100 values in 1,073,741,824 steps are too many for one array; allowed: 8,589,934,592 of both multiplied",
+        ),
+        (lambda: latency([0.5], 4, threshold=np.nan), "threshold is nan; it must be a number"),
+        (lambda: rate([0.5j], 4), "values are [0.5j]; they must be numbers from 0 to 1"),
+        (lambda: rate("half", 4), "values are 'half'; they must be numbers from 0 to 1"),
+        (
+            lambda: rate([[1], [1, 0]], 4),
+            "values have rows of different lengths; they must be numbers from 0 to 1",
+        ),
+        (
+            lambda: rate(np.ma.masked_array([0.5, 1], [0, 1]), 4),
+            "values have a masked entry (x.filled(...) gives it a value); they must be numbers from 0 to 1",
+        ),
     ],
 )
 def test_bad_arguments(call, message):
     with pytest.raises(NetworkError) as error:
         call()
     assert str(error.value) == message
+
+
+def test_values_of_any_type_are_the_same_values():
+    values = np.array([[0, 1, 1], [1, 0, 1]])
+    for code in (latency, rate, poisson):
+        wanted = code(values, 5)
+        for form in (
+            values.tolist(),
+            values > 0,
+            values.astype("f2"),
+            values.astype("u1"),
+            values.astype(np.longdouble),
+        ):
+            assert np.array_equal(code(form, np.int8(5)), wanted)
+        assert np.array_equal(code(0.5, 5), code([0.5], 5))
+
+
+def test_long_trains_are_made_in_parts(monkeypatch):
+    values = np.linspace(0, 1, 7)
+    whole = [code(values, 50) for code in (latency, rate, poisson)]
+    monkeypatch.setattr(checks, "PART", 20)  # two steps at a time
+    for code, wanted in zip((latency, rate, poisson), whole, strict=True):
+        assert np.array_equal(code(values, 50), wanted)
