@@ -16,7 +16,6 @@ from emulator import (
     resume_run,
 )
 from emulator.microcode import assemble
-from emulator.network import network as networks
 from tests.microcode_programs import programs
 
 CHIP = load_chip("loihi2", set={"microcode.instructions": 1024})
@@ -31,17 +30,23 @@ TEXTS = {
 STEPS = 6
 
 
-def network(monkeypatch, model, n, shape):
+def written(folder, text):
+    """Return the path of a file that holds a neuron program."""
+    path = folder / "drawn.nasm"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def network(folder, text, n, shape):
     """Return a network of a model with an input before and a native population behind it, and what it is given."""
-    monkeypatch.setattr(networks, "load", lambda name, _: model if name == "drawn" else None)
     net = Network("edge")
     source = net.input("in", 2)
-    cells = net.population("cells", n, model="drawn")
+    cells = net.population("cells", n, model=written(folder, text))
     after = net.population("after", 2, vth_mant=1)
     if shape in ("onto", "through"):
         net.connect(source, cells, weights=np.full((n, 2), 4))
     if shape in ("from", "through"):
-        net.connect(cells, after, weights=np.full((2, n), 2), weight_exp=-6 if model.payload else 0)
+        net.connect(cells, after, weights=np.full((2, n), 2), weight_exp=-6 if cells.payload else 0)
     if shape == "zeros":
         net.connect(source, cells, weights=np.zeros((n, 2), int))
         none = np.empty(0, int)
@@ -105,8 +110,8 @@ def whole_path(folder, net, inputs):
 
 @pytest.mark.parametrize(("shape", "n"), [("none", 1), ("through", 3)])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_a_small_program_goes_the_whole_path(tmp_path, monkeypatch, text, shape, n):
-    whole_path(tmp_path, *network(monkeypatch, assemble(text, "drawn"), n, shape))
+def test_a_small_program_goes_the_whole_path(tmp_path, text, shape, n):
+    whole_path(tmp_path, *network(tmp_path, text, n, shape))
 
 
 @settings(max_examples=25)
@@ -114,15 +119,12 @@ def test_a_small_program_goes_the_whole_path(tmp_path, monkeypatch, text, shape,
 def test_any_legal_program_goes_the_whole_path(tmp_path_factory, text, n, shape):
     model = assemble(text, "drawn")
     assume(model.payload_bits < 24 or shape not in ("from", "through"))  # sums beyond 32 bits
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        net, inputs = network(monkeypatch, model, n, shape)
-        whole_path(tmp_path_factory.mktemp("edge"), net, inputs)
+    folder = tmp_path_factory.mktemp("edge")
+    whole_path(folder, *network(folder, text, n, shape))
 
 
-def test_what_a_program_without_words_does():
-    model = assemble(TEXTS["no words"], "drawn")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        net, _ = network(monkeypatch, model, 2, "onto")
+def test_what_a_program_without_words_does(tmp_path):
+    net, _ = network(tmp_path, TEXTS["no words"], 2, "onto")
     run = Emulator(CHIP, compile_network(net, CHIP)).run(3, {"in": [[0, 0], [0, 1], [1, 0]]})
     assert run.spikes["cells"].tolist() == [[1, 0], [1, 1]]  # 512 is above 300, 256 is not
 
@@ -142,13 +144,12 @@ def test_inputs_alone_go_the_whole_path(tmp_path):
 
 
 @pytest.mark.parametrize("model", ["lif", "drawn"])
-def test_a_core_of_65536_neurons_is_full(monkeypatch, model):
+def test_a_core_of_65536_neurons_is_full(tmp_path, model):
     large = load_chip("loihi2_full", set={"core.neurons": 65_536, "synapses.index_bits": [0, 16]})
-    program = assemble(TEXTS["one instruction"], "drawn")
-    monkeypatch.setattr(networks, "load", lambda name, _: program if name == "drawn" else None)
     net = Network("large")
     words = {"vth_mant": 0} if model == "lif" else {}
-    cells = net.population("cells", 65_536, model=model, **words)
+    path = model if model == "lif" else written(tmp_path, TEXTS["one instruction"])
+    cells = net.population("cells", 65_536, model=path, **words)
     ends = np.arange(65_536)
     net.connect(net.input("in", 1), cells, weights=(0 * ends, ends, 0 * ends + 2))
     after = net.population("after", 1, vth_mant=2**17 - 1)

@@ -297,7 +297,7 @@ def test_how_many_cores_axons_out_take_is_said_beyond_the_end_of_the_chip():
     net.connect(source, cells, weights=np.full((8, 60), 2))
     small = {"core.axons_out": 8, "core.axons_in": 60, "core.synapse_memory_bits": 2**20}
     assert refused(CapacityError, net, load_chip("tiny", set=small)) == (
-        "cores: placed in order, the network takes 67 for its axons out, chip 'tiny' has 8; population 's', which "
+        "cores: placed in order, the network takes 68 for its axons out, chip 'tiny' has 8; population 's', which "
         "takes 60, most of them full of axons out, does not fit any more; a mapping of your own may do with fewer"
     )
 
