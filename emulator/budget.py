@@ -8,14 +8,14 @@ from emulator.growing import STEP
 from emulator.learning import TRACES
 from emulator.memory import available_bytes, room, size_text
 from emulator.observe.checkpoint import Plan
-from emulator.observe.records import Neurons, bytes_a_step
+from emulator.observe.records import Probes
 from emulator.program import Program
 
 SMALL = 64_000_000
 """What needs no look at how much there is."""
-CHUNK_STEPS, CHUNK_BYTES = 400_000, 64_000_000
+CHUNK_STEPS, CHUNK_BYTES = 600_000, 64_000_000
 """The engine's chunks of steps have no more of either: a tenth of a second."""
-BASE_BYTES = 12_000_000
+BASE_BYTES = 20_000_000
 """What a process needs beside, when it runs for long."""
 TIMING_BYTES = 9
 """Of a step: its cycles and its bottleneck."""
@@ -30,15 +30,12 @@ LOOK_EVERY = 64_000_000
 WAYS_OUT = "make several runs that continue each other, or probe fewer neurons or less often"
 
 
-def step_bytes(
-    program: Program, probed: Neurons, plan: Plan, *, held: bool, n_inputs: int, rewarded: bool
-) -> int:
+def step_bytes(probes: Probes, plan: Plan, *, held: bool, n_inputs: int, rewarded: bool) -> int:
     """Return the bytes that a run takes for each of its steps, but for spikes and what is learned.
 
     Parameters
     ----------
-    program : Program
-    probed : Neurons
+    probes : Probes
         What is recorded.
     plan : Plan
         What is asked.
@@ -49,19 +46,15 @@ def step_bytes(
     rewarded : bool
         Whether rewards are given.
     """
-    recorded = bytes_a_step(program, probed) if held else 0
+    recorded = probes.step_bytes if held else 0
     timed = 0 if plan.timing == "off" else TIMING_BYTES + TIMING_BYTES // STEP
     begins = 0 if not n_inputs else 8 if n_inputs == 1 else 8 * (n_inputs + 1)
     return recorded + timed + begins + 8 * rewarded
 
 
-def chunk_bytes(program: Program, probed: Neurons, steps: int) -> int:
+def chunk_bytes(program: Program, probes: Probes, steps: int) -> int:
     """Return the bytes of the steps that the engine does before they are kept, and of what is needed once."""
-    each = (
-        4 * program.n_counts
-        + 16
-        + 4 * sum(len(neurons) for variables in probed.values() for neurons in variables.values())
-    )
+    each = 4 * (program.n_counts + probes.n_values) + 16
     return BASE_BYTES + min(CHUNK_BYTES, each * min(steps, CHUNK_STEPS))
 
 
@@ -87,14 +80,15 @@ def engine_bytes(program: Program) -> int:
 
 
 def check_run(
-    program: Program, probed: Neurons, plan: Plan, *, held: bool, n_inputs: int, rewarded: bool,
+    program: Program, probes: Probes, plan: Plan, *, held: bool, n_inputs: int, rewarded: bool,
     loaded: bool,
 ) -> None:  # fmt: skip
     """Refuse a run that needs more memory than there is, before anything is made.
 
     Parameters
     ----------
-    program, probed, plan, held, n_inputs, rewarded
+    program : Program
+    probes, plan, held, n_inputs, rewarded
         As `step_bytes` takes them.
     loaded : bool
         Whether the engine is there already.
@@ -105,13 +99,11 @@ def check_run(
         With what the run takes, and how many steps there is room for.
     """
     steps = plan.steps
-    each = step_bytes(
-        program, probed, plan, held=held, n_inputs=n_inputs, rewarded=rewarded
-    )  # fmt: skip
+    each = step_bytes(probes, plan, held=held, n_inputs=n_inputs, rewarded=rewarded)
     states = 0
     if held and plan.weights_every is not None:
         states = steps // plan.weights_every * learned_bytes(program)
-    fixed, chunk = 0 if loaded else engine_bytes(program), chunk_bytes(program, probed, steps)
+    fixed, chunk = 0 if loaded else engine_bytes(program), chunk_bytes(program, probes, steps)
     n_bytes = steps * each + chunk + states + fixed
     if n_bytes <= SMALL:
         return

@@ -354,7 +354,7 @@ class Emulator:
             steps, timing, seed, bool(strict), reset_every, checkpoint_every, weights_every
         )
         check_run(
-            self.program, self._probes.neurons, plan, held=save_to is None,
+            self.program, self._probes, plan, held=save_to is None,
             n_inputs=len(inputs) if isinstance(inputs, Mapping) else 0, rewarded=rewards is not None,
             loaded="_engine" in vars(self),
         )  # fmt: skip

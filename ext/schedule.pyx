@@ -272,6 +272,16 @@ cdef inline int64_t _row(
             n += 1
             bits &= bits - 1
         i += LINE
+    while i + WORD <= size:
+        memcpy(&word, row + i, WORD)
+        if word:
+            all_of |= word
+            bits = BITS_OF(word)
+            while bits:
+                source[n] = first + <uint32_t>(i + LOWEST(bits))
+                n += 1
+                bits &= bits - 1
+        i += WORD
     while i < size:
         if row[i]:
             all_of |= row[i]

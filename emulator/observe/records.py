@@ -347,15 +347,6 @@ def no_part(program: Program, probed: Neurons, first_step: int = 0) -> Part:
     return Part(first_step, np.zeros(1, np.int64), none, active, recordings)
 
 
-def bytes_a_step(program: Program, probed: Neurons) -> int:
-    """Return the bytes of what is recorded in each step, but for spikes."""
-    return 4 * program.n_counts + sum(
-        len(neurons) * (1 if variable == "spikes" else 4)
-        for variables in probed.values()
-        for variable, neurons in variables.items()
-    )
-
-
 def probed_neurons(program: Program) -> Neurons:
     """Return the neurons recorded of each population and variable, in the order of the recordings.
 
@@ -387,10 +378,21 @@ class Probes:
         What is recorded.
     read : Probed
         What is read in each step.
+    n_values : int
+        Values recorded in each step.
+    step_bytes : int
+        Bytes of what is recorded in each step, but for spikes.
     """
 
     def __init__(self, program: Program) -> None:
         self.neurons = probed_neurons(program)
+        each = [
+            (len(neurons), 1 if variable == "spikes" else 4)
+            for variables in self.neurons.values()
+            for variable, neurons in variables.items()
+        ]
+        self.n_values = sum(n for n, _ in each)
+        self.step_bytes = 4 * program.n_counts + sum(n * size for n, size in each)
         self._sources: dict[str, dict[str, NDArray[Any]]] = {}
         self._kind: dict[str, dict[str, str]] = {}
         for population, variables in self.neurons.items():

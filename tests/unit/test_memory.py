@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from emulator import Emulator, Network, Rule, Trace, budget, compile_network, load_chip, memory
-from emulator.emulator import _plan
 from emulator.errors import CapacityError, RunError
 from emulator.observe import learned
+from emulator.observe.checkpoint import Plan
+from emulator.observe.records import Probes
 from tests.conftest import ROOT
 
 CHIP = load_chip("loihi2")
@@ -111,8 +112,8 @@ def refused(monkeypatch, room, program, steps, **options):
 def test_a_run_that_does_not_fit_is_refused_before_it_begins(monkeypatch, tmp_path):
     bare = make()
     assert refused(monkeypatch, 100_000_000, bare, 10**8, timing="off") == (
-        "steps is 100,000,000: what is recorded takes 4 bytes a step, 420.0 MB; 100.0 MB of memory may be taken now, "
-        "which is enough for 19,999,878 steps: write the records to files (save_to), make several runs that continue "
+        "steps is 100,000,000: what is recorded takes 4 bytes a step, 432.0 MB; 100.0 MB of memory may be taken now, "
+        "which is enough for 16,999,878 steps: write the records to files (save_to), make several runs that continue "
         "each other, or probe fewer neurons or less often"
     )
     timed = refused(monkeypatch, 100_000_000, bare, 10**8, timing="analytic")
@@ -189,6 +190,8 @@ import numpy as np
 from emulator import Emulator, Program, load_chip
 from emulator.errors import CapacityError, RunError
 from emulator.observe import learned
+from emulator.observe.checkpoint import Plan
+from emulator.observe.records import Probes
 path, steps, options, limit = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), int(sys.argv[4])
 inputs = {"in": np.column_stack([np.arange(0, steps, 10), np.arange(0, steps, 10) % 4])} if options.pop("fed") else None
 emulator = Emulator(load_chip("loihi2"), Program.load(path))
@@ -236,12 +239,13 @@ def test_estimates_are_what_processes_take(tmp_path, name):
     parameters, steps, options = MEASURED[name]
     program = make(**parameters)
     fed = options.get("fed", False)
-    plan = _plan(steps, options["timing"], 0, False, None, None, options.get("weights_every"))
-    neurons = Emulator(CHIP, program)._probes.neurons
+    every = options.get("weights_every")
+    plan = Plan(steps=steps, timing=options["timing"], seed=0, strict=False, weights_every=every)
+    probes = Probes(program)
     took, n_spikes, _ = in_a_process(program, tmp_path / "m.program", steps, **options)
     states = steps // plan.weights_every * budget.learned_bytes(program) if plan.weights_every else 0  # fmt: skip
-    each = budget.step_bytes(program, neurons, plan, held=True, n_inputs=fed, rewarded=False)
-    expected = steps * each + budget.chunk_bytes(program, neurons, steps) + states
+    each = budget.step_bytes(probes, plan, held=True, n_inputs=fed, rewarded=False)
+    expected = steps * each + budget.chunk_bytes(program, probes, steps) + states
     expected += n_spikes * 8 * 17 // 16  # known now: step and source, and what they grew in vain
     expected += 4 * n_spikes * fed  # the schedule's own
     assert 0.75 * expected <= took <= 1.25 * expected, f"{took / 1e6:.0f}, {expected / 1e6:.0f} MB"
