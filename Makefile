@@ -12,8 +12,8 @@ help:            ## list the targets
 run: $(READY)    ## classify handwritten digits on an emulated Loihi: spikes, cycles, energy
 	$(PY) programs/digits.py
 
-test: $(DEV)     ## run every test
-	$(PY) -m pytest -q
+test: $(DEV)     ## run every test, on up to four processors
+	$(PY) -m pytest -q -n auto --maxprocesses=4
 
 slow: $(DEV)     ## run the tests that take minutes and gigabytes: the full chip
 	$(PY) -m pytest -q -m slow
