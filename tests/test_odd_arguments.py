@@ -402,6 +402,25 @@ def test_several_odd_objects_at_once(data):
     attempt(call, good, {place: ODD[name]() for place, name in odd.items()})
 
 
+@pytest.mark.parametrize("name", ODD)
+def test_odd_spikes_and_rewards_are_taken_or_refused_in_words(name):
+    net = Network("given")
+    rule = Rule(dw="x1*y0*r0", x1=Trace(4, 3))
+    plain, graded = net.input("plain", 2), net.input("graded", 3, payload_bits=8)
+    net.connect(
+        plain, net.population("cells", 2, vth_mant=100), weights=WEIGHTS[:, :2], learning=rule
+    )
+    net.connect(graded, net.population("more", 2, vth_mant=100), weights=WEIGHTS)
+    chip = Emulator(CHIP, compile_network(net, CHIP))
+    for given in (
+        lambda odd: {"inputs": odd}, lambda odd: {"inputs": {"plain": odd}}, lambda odd: {"inputs": {"graded": odd}},
+        lambda odd: {"inputs": {"plain": {"step": odd, "neuron": [0]}}}, lambda odd: {"inputs": {"plain": [odd, odd]}},
+        lambda odd: {"rewards": odd}, lambda odd: {"rewards": {"r0": odd}},
+    ):  # fmt: skip
+        with suppress(EmulatorError):
+            chip.run(3, timing="off", **given(ODD[name]()))
+
+
 @pytest.mark.parametrize("call", ["weights", "delays", "tags", "synapses", "visits"])
 def test_a_projection_that_there_is_not_is_a_key_error(call):
     done = running().run(1)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emulator.errors import NetworkError
+from emulator.errors import EmulatorError, NetworkError
 
 COLUMNS = ("step", "neuron", "payload")
 TRIPLES = (
@@ -54,11 +54,14 @@ def form_of(given: Input, values: Any) -> Raster | Listed:
         When it has none of the forms, or could have two.
     """
     if type(values) is not np.ndarray or values.dtype.names:  # the most common needs no questions
-        if hasattr(values, "tocoo") and hasattr(values, "nnz"):  # one kind of them is a mapping
-            return _sparse(given, values)
-        names = _column_names(values)
-        if names is not None:
-            return Listed(_table(given, values, names))
+        try:
+            listed = _named(given, values)
+        except EmulatorError:
+            raise
+        except Exception as error:  # whatever a stranger's class raises when it is looked at
+            raise NetworkError(_unreadable(f"inputs: '{given.name}'", values, error)) from None
+        if listed is not None:
+            return listed
     array = as_array(f"inputs: '{given.name}'", values)
     if array.size == 0 and array.ndim < 2:
         return NONE
@@ -71,6 +74,14 @@ def form_of(given: Input, values: Any) -> Raster | Listed:
     if array.ndim == 2 and array.size == 0:
         return NONE
     raise NetworkError(refusal(given, array))
+
+
+def _named(given: Input, values: Any) -> Listed | None:
+    """Return the spikes of a sparse raster or of a table; None of what is neither."""
+    if hasattr(values, "tocoo") and hasattr(values, "nnz"):  # one kind of them is a mapping
+        return _sparse(given, values)
+    names = _column_names(values)
+    return None if names is None else Listed(_table(given, values, names))
 
 
 def _whole(given: Input, array: NDArray[Any], *, is_array: bool) -> Raster | Listed:
@@ -105,19 +116,20 @@ def as_array(what: str, values: ArrayLike) -> NDArray[Any]:
         )
     try:
         return np.asarray(values)
-    except MemoryError:
-        raise
-    except (
-        Exception
-    ) as error:  # whatever another library raises: a tensor on a device, one with a gradient
+    except Exception as error:  # of another library: a tensor on a device, one with a gradient
         if isinstance(values, list | tuple) and isinstance(error, ValueError):
             raise NetworkError(
                 f"{what} has rows of different lengths; they must form an array"
             ) from None
-        kind = type(values)
-        raise NetworkError(
-            f"{what} is a {kind.__module__}.{kind.__qualname__}, which numpy cannot read ({error}): give a numpy array"
-        ) from None
+        raise NetworkError(_unreadable(what, values, error)) from None
+
+
+def _unreadable(what: str, values: object, error: Exception) -> str:
+    kind = type(values)
+    return (
+        f"{what} is a {kind.__module__}.{kind.__qualname__}, which numpy cannot read ({error}): "
+        "give a numpy array"
+    )
 
 
 def _column_names(values: Any) -> list[Any] | None:
