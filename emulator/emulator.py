@@ -292,8 +292,9 @@ class Emulator:
               any, `payload`
 
             For two neurons zeros and ones in two columns may be pairs or a raster. They are read as pairs where
-            nobody would make such a raster: where rows are in order, each once, and it is a list, or an array of
-            more than 8 bits that has not one row for each step. Others are refused, unless both are the same spikes.
+            nobody would make such a raster: where each row is there once, and there is not one row for each step of
+            the run, or it is a list in order. Others are refused (so are all arrays of 8 bits), unless both are the
+            same spikes.
         timing : {"cycle", "analytic", "off"}
             How long each step takes; never what it computes. "cycle" follows each packet through the mesh, "analytic"
             is a lower bound.

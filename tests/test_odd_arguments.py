@@ -412,13 +412,13 @@ def test_odd_spikes_and_rewards_are_taken_or_refused_in_words(name):
     )
     net.connect(graded, net.population("more", 2, vth_mant=100), weights=WEIGHTS)
     chip = Emulator(CHIP, compile_network(net, CHIP))
-    for given in (
+    for call in (
         lambda odd: {"inputs": odd}, lambda odd: {"inputs": {"plain": odd}}, lambda odd: {"inputs": {"graded": odd}},
         lambda odd: {"inputs": {"plain": {"step": odd, "neuron": [0]}}}, lambda odd: {"inputs": {"plain": [odd, odd]}},
         lambda odd: {"rewards": odd}, lambda odd: {"rewards": {"r0": odd}},
     ):  # fmt: skip
         with suppress(EmulatorError):
-            chip.run(3, timing="off", **given(ODD[name]()))
+            chip.run(3, timing="off", **call(ODD[name]()))
 
 
 @pytest.mark.parametrize("call", ["weights", "delays", "tags", "synapses", "visits"])

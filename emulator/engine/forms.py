@@ -226,9 +226,10 @@ def _require_pairs(given: Input, array: NDArray[Any], *, is_array: bool) -> None
     spikes = np.flatnonzero(table)  # as a raster
     if np.array_equal(np.sort(code), spikes):
         return
+    is_once = len(np.unique(code)) == len(code)
     is_ordered = bool((np.diff(code) > 0).all())
-    as_raster = is_array and (array.itemsize == 1 or len(array) == given.n_steps)
-    if is_ordered and not as_raster:
+    is_whole = len(array) == given.n_steps or (is_array and array.itemsize == 1)
+    if is_once and (not is_whole or (is_ordered and not is_array)):
         return
     raise NetworkError(
         f"inputs: '{given.name}' is zeros and ones in two columns, for two neurons: pairs of step and neuron, or a "

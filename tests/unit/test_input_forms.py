@@ -121,7 +121,7 @@ def test_for_two_neurons_no_form_is_taken_for_another(drawn):
     for name, values in forms_of_integers(raster):
         n_rows = len(values)
         if "raster" in name and n_rows < n_steps and np.dtype(values.dtype).itemsize > 1:
-            continue  # one that is shorter than the run is pairs, where these are in order
+            continue  # one that is shorter than the run is pairs, where each row is there once
         try:
             found = spikes_of(PROGRAMS[2], values, n_steps)
         except NetworkError as error:
@@ -141,6 +141,7 @@ def test_for_two_neurons_no_form_is_taken_for_another(drawn):
         ([[1, 0], [0, 1]], 2, None),
         ([[1, 0], [0, 1]], 1, None),
         (np.array([[0, 0], [0, 1]]), 3, [(0, 0), (0, 1)]),
+        (np.array([[1, 0], [0, 1]]), 3, [(0, 1), (1, 0)]),  # in any order
         (np.array([[0, 0], [0, 1]]), 2, None),  # a row for each step
         (np.array([[0, 0], [0, 1]], np.uint8), 3, None),
         (np.array([[0, 1], [1, 0]], np.uint8), 2, [(0, 1), (1, 0)]),  # the same both ways
