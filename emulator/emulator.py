@@ -370,7 +370,7 @@ class Emulator:
             collector = Collector(self.program, steps, weights_every, self._probes.neurons)
             session = self._session(plan, schedule, collector)
             done = session.advance(progress, stoppable=keep_partial or not session.is_short)
-            if not done and not keep_partial:
+            if not keep_partial and (session.was_interrupted or not done):
                 raise session.reason
             return session.run(collector.records())
         folder = path_of("save_to", save_to, RunError)
@@ -382,6 +382,10 @@ class Emulator:
                 if not session.advance(progress) and not keep_partial:
                     raise session.reason
                 run = session.finish()
+            if (
+                session.was_interrupted and not keep_partial
+            ):  # in the last steps: the folder is whole
+                raise KeyboardInterrupt
             return replace(run, records=writer.records(run.n_steps))
         standing = Standing(state=self._engine.snapshot())
         with new_unfinished_folder(

@@ -58,6 +58,11 @@ class Session:
         Of the program; made anew by default.
     timers : Timers, optional
         Of the program on the chip, kept from run to run; made anew by default.
+
+    Attributes
+    ----------
+    was_interrupted : bool
+        Whether Ctrl-C was pressed while the steps were done, the last one too.
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class Session:
         self._timer: Timer | None = None
         self._watch = Watch() if isinstance(keeper, Collector) else None
         self._progress: Progress | None = None
+        self.was_interrupted = False
         self._clock = 0.0
 
     def advance(self, progress: Progress | None, *, stoppable: bool = True) -> bool:
@@ -124,6 +130,7 @@ class Session:
             if timer is not None:
                 self._add_time(timer.take())
         standing.wall_seconds = perf_counter() - self._clock
+        self.was_interrupted = interrupted is not None and interrupted.is_set()
         return done == plan.steps
 
     @property
