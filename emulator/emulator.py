@@ -345,15 +345,11 @@ class Emulator:
         callable_or_none("progress", progress, RunError)
         if not is_one_of(timing, TIMING_MODES):
             raise RunError(f"timing is {shown(timing)}; allowed: {', '.join(TIMING_MODES)}")
-        if not isinstance(strict, bool | np.bool_):
-            raise RunError(f"strict is {shown(strict)}; it must be True or False")
         reset_every, checkpoint_every, weights_every = _intervals(
             self.program, save_to, reset_every=reset_every, checkpoint_every=checkpoint_every,
             weights_every=weights_every,
         )  # fmt: skip
-        plan = _plan(
-            steps, timing, seed, bool(strict), reset_every, checkpoint_every, weights_every
-        )
+        plan = _plan(steps, timing, seed, strict, reset_every, checkpoint_every, weights_every)
         check_run(
             self.program, self._probes, plan, held=save_to is None,
             n_inputs=len(inputs) if isinstance(inputs, Mapping) else 0, rewarded=rewards is not None,

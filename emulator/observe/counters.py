@@ -1,7 +1,7 @@
 """Counters: how often each event happened, on which core, for which population."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, Self, overload
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +52,15 @@ class Counters:
         self.core = keys[1].astype(np.int32)
         self.population = keys[2].astype(np.int32)
         self.count = counts
+        self._freeze()
+
+    def _freeze(self) -> None:
         for column in (self.code, self.core, self.population, self.count):
             column.flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._freeze()
 
     @classmethod
     def from_rows(cls, rows: Iterable[tuple[int, int, str, int]]) -> Self:

@@ -136,9 +136,10 @@ class Learned:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy in another process needs: no management functions, nothing that follows from the rest."""
-        return {
-            "program": self.program.bare, "states": self.states, "every": self.every, "_synapses": {},
-        }  # fmt: skip
+        return {"program": self.program.bare, "states": self.states, "every": self.every}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Learned.__init__(self, **state)
 
     def synapses_of(self, name: str) -> Synapses:
         """Return the synapses of a projection."""

@@ -167,6 +167,10 @@ class HeldRecords:
         """Return what a copy in another process needs."""
         return {own.name: getattr(self, own.name) for own in fields(self)}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.__post_init__()
+
     @cached_property
     def spikes_per_source(self) -> NDArray[np.int64]:
         """How often each source fired, (n_sources,)."""
@@ -184,13 +188,21 @@ class OnePart:
     def __init__(self, program: Program, part: Part, learned: Learned, managed: Managed) -> None:
         self._n_sources, self._part = program.n_sources, part
         self.learned, self.managed = learned, managed
-        for array in (part.spike_source, part.active, part.spike_payload, *managed):
+        self._freeze()
+
+    def _freeze(self) -> None:
+        part = self._part
+        for array in (part.spike_source, part.active, part.spike_payload, *self.managed):
             frozen(array)
         freeze_columns(part.recordings)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy in another process needs."""
         return {name: vars(self)[name] for name in ("_n_sources", "_part", "learned", "managed")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._freeze()
 
     @cached_property
     def spike_step(self) -> NDArray[np.uint32]:

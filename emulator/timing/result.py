@@ -99,6 +99,10 @@ class Timing:
         for name in ("step_cycles", "bottleneck", *SUMS):
             frozen(getattr(self, name))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.__post_init__()
+
     @property
     def n_steps(self) -> int:
         """Number of steps timed."""

@@ -124,6 +124,18 @@ def test_a_run_is_the_same(tmp_path, copied, kind, timing):
     if kind != "in memory":
         assert_same_run(result, result)  # makes all that is made on demand
     assert_same_run(copied(result), result)
+    assert_read_only(copied(result))
+
+
+def assert_read_only(result: Run) -> None:
+    timing = result.timing
+    arrays = [
+        result.spike_step, result.spike_source, result.active, result.counters.count, result.counters.core,
+        *result.spikes.values(), *result.recordings["cells"].values(), *result.recordings["plastic"].values(),
+        *result.learned.final("plastic").values(), *result.records.managed,
+        *((timing.step_cycles, timing.bottleneck, timing.link_flits) if timing is not None else ()),
+    ]  # fmt: skip
+    assert not [array for array in arrays if array.size and array.flags.writeable]
 
 
 def test_what_a_run_makes_on_demand_is_not_sent():
