@@ -154,7 +154,9 @@ class Session:
     def _take(self, chunk: Chunk) -> None:
         """Keep a chunk of steps that the engine has done."""
         standing, plan = self.standing, self.plan
-        predicted = int(self.engine.fan_out[chunk.spike_source].sum(dtype=np.int64))
+        predicted, fired = 0, chunk.spike_source
+        if len(fired):
+            predicted = int(np.add.reduce(self.engine.fan_out[fired], dtype=np.int64))
         assert predicted == chunk.n_synaptic_events, (
             f"{chunk.n_synaptic_events} synaptic events were made, {predicted} follow from the spikes"
         )

@@ -28,6 +28,7 @@ cdef extern from *:
 cdef enum:
     WORD = 8
     LINE = 64                      # bytes read together
+    SMALL = 1 << 12                # bytes of a raster
     FEW = 64                       # numbers, of which no more are sorted by insertion
 
 ctypedef fused whole_t:
@@ -55,11 +56,14 @@ def from_rows(const uint8_t[:, :] raster, uint32_t first_source, int64_t n_steps
     bits : int
         All bytes, or'ed: more than 1 where one is neither 0 nor 1.
     """
-    cdef int64_t t, n_rows = raster.shape[0], size = raster.shape[1], n = 0
+    cdef int64_t t, n_rows = raster.shape[0], size = raster.shape[1], n = 0, count
     cdef uint64_t seen = 0
     _check(n_rows, n_steps, raster.strides[1] == 1 or size <= 1 or not n_rows)
     start_array = np.empty(n_steps + 1, np.int64)
-    source_array = np.empty(np.count_nonzero(np.asarray(raster).view(np.bool_)), np.uint32)
+    count = n_rows * size  # of a small one as many as there can be: counting takes longer than reading
+    if count > SMALL:
+        count = np.count_nonzero(np.asarray(raster).view(np.bool_))
+    source_array = np.empty(count, np.uint32)
     cdef int64_t[::1] start = start_array
     cdef uint32_t[::1] source = source_array
     cdef uint32_t *out = &source[0] if source.shape[0] else NULL
@@ -70,7 +74,7 @@ def from_rows(const uint8_t[:, :] raster, uint32_t first_source, int64_t n_steps
             start[t + 1] = n
         for t in range(n_rows if out != NULL else 0, n_steps):
             start[t + 1] = n
-    return start_array, source_array, _bits(seen)
+    return start_array, source_array[:n] if n < count else source_array, _bits(seen)
 
 
 def from_columns(const uint8_t[:, :] raster, uint32_t first_source, int64_t n_steps):

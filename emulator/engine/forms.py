@@ -53,7 +53,8 @@ def form_of(given: Input, values: Any) -> Raster | Listed:
     NetworkError
         When it has none of the forms, or could have two.
     """
-    if type(values) is not np.ndarray or values.dtype.names:  # the most common needs no questions
+    is_plain = type(values) is np.ndarray and not values.dtype.names
+    if not is_plain:  # the most common needs no questions
         try:
             listed = _named(given, values)
         except EmulatorError:
@@ -62,7 +63,7 @@ def form_of(given: Input, values: Any) -> Raster | Listed:
             raise NetworkError(_unreadable(f"inputs: '{given.name}'", values, error)) from None
         if listed is not None:
             return listed
-    array = as_array(f"inputs: '{given.name}'", values)
+    array = values if is_plain else as_array(f"inputs: '{given.name}'", values)
     if array.size == 0 and array.ndim < 2:
         return NONE
     if given.payload is not None:
