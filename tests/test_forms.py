@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from emulator import Emulator, Mapping, Network, Rule, Trace, compile_network, load_chip
+from emulator import Emulator, Mapping, Network, Rule, Run, Trace, compile_network, load_chip
 from emulator.errors import ProgramError
 from emulator.program import Program
 from emulator.program.container import digest
@@ -341,6 +341,20 @@ def arrays_of(net, program, emulator, run):
         },
         **{f"management_cycles {k}": x for k, x in enumerate(run.management_cycles())},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_nothing_that_a_run_folder_hands_out_changes_what_was_read(tmp_path, lazy):
+    net, program, emulator, run = ran()
+    run.save(tmp_path / "run")
+    read = Run.load(tmp_path / "run", lazy=lazy)
+    parts = (net, program, emulator, read)
+    wanted = {name: array.copy() for name, array in arrays_of(*parts).items()}
+    for array in arrays_of(*parts).values():
+        if array.flags.writeable:
+            array[...] = 0 if array.dtype.names is None else np.zeros(1, array.dtype)[0]
+    for name, array in arrays_of(*parts).items():
+        np.testing.assert_array_equal(array, wanted[name], err_msg=name)
 
 
 def test_nothing_that_is_handed_out_changes_what_is_held(tmp_path):

@@ -161,7 +161,12 @@ def load_run(folder: Path, *, lazy: bool = False) -> Run:
     chip = read_chip(folder)
     if lazy:
         records = LazyRecords(
-            folder, program, chip, manifest.n_steps, manifest.weights_every, manifest.files
+            folder=folder,
+            program=program,
+            n_steps=manifest.n_steps,
+            weights_every=manifest.weights_every,
+            chip=chip,
+            files=manifest.files,
         )
         return _run(LazyRun, manifest, program, chip, records, _timing(folder, manifest))
     return _read_tables(folder, manifest, program, chip)

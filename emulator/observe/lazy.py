@@ -2,26 +2,24 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.account import Managed
+from emulator.arguments import frozen
 from emulator.chip import Chip
 from emulator.errors import RunError
 from emulator.observe import tables
 from emulator.observe.counters import Counters
-from emulator.observe.learned import Learned
-from emulator.observe.learned_tables import LEARNED, TRACE_FILE, VISITS, read_learned
 from emulator.observe.managed_tables import MANAGEMENT, MESSAGES, read_managed
-from emulator.observe.records import Columns
 from emulator.observe.run import Run
-from emulator.program import Program
+from emulator.observe.stored import StoredRecords
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -56,23 +54,14 @@ def fault_of(path: Path, listed: File, *, whole: bool = True) -> str | None:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class LazyRecords:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LazyRecords(StoredRecords):
     """Records in the files of a run folder; each file is verified when it is first read. See `Records`."""
 
-    folder: Path
-    program: Program
     chip: Chip
-    n_steps: int
-    weights_every: int | None
     files: Mapping[str, File]
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return where the files are, for another process: nothing that was read from them."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        return own | {"folder": self.folder.absolute(), "program": self.program.bare}
-
-    def verified(self, *names: str) -> Path:
+    def holding(self, *names: str) -> Path:
         """Return the folder, of whose files these are as the manifest lists them, where it does."""
         mistakes = [
             fault_of(self.folder / name, self.files[name]) for name in names if name in self.files
@@ -82,64 +71,28 @@ class LazyRecords:
         return self.folder
 
     @cached_property
-    def _spikes(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
-        folder = self.verified("spikes.parquet")
-        return tables.read_spikes(folder / "spikes.parquet", self.program, self.n_steps)
-
-    @property
-    def spike_step(self) -> NDArray[np.uint32]:
-        """Step of every spike, (n_spikes,), ascending."""
-        return self._spikes[0]
-
-    @property
-    def spike_source(self) -> NDArray[np.uint32]:
-        """Source of every spike, inputs included, ascending in each step."""
-        return self._spikes[1]
-
-    @property
-    def spike_payload(self) -> NDArray[np.int32]:
-        """Payload of every spike, 1 of those without; empty where the program has none."""
-        return self._spikes[2]
-
-    @cached_property
-    def active(self) -> NDArray[np.uint32]:
-        """What was counted in each step, (n_steps, n_counts): see `Part`."""
-        folder = self.verified("active.parquet", VISITS)
-        return tables.read_active(folder / "active.parquet", self.program, self.n_steps)
-
-    @cached_property
-    def learned(self) -> Learned:
-        """What plastic synapses have learned."""
-        folder = self.verified(LEARNED, TRACE_FILE)
-        return read_learned(folder, self.program, self.weights_every, self.n_steps)
-
-    @cached_property
-    def recordings(self) -> Columns:
-        """What was probed."""
-        names = [name for name in self.files if name.startswith(tables.RECORDINGS)]
-        return tables.read_recordings(self.verified(*names), self.program, self.n_steps)
-
-    @cached_property
     def managed(self) -> Managed:
         """What management cores did."""
-        folder = self.verified(MANAGEMENT, MESSAGES)
-        return read_managed(folder, self.program, self.n_steps, self.chip.mesh.n_cores, self.files)
+        folder = self.holding(MANAGEMENT, MESSAGES)
+        n_cores = self.chip.mesh.n_cores
+        return Managed(
+            *map(frozen, read_managed(folder, self.program, self.n_steps, n_cores, self.files))
+        )
 
     @cached_property
     def spikes_per_source(self) -> NDArray[np.int64]:
         """How often each source fired, (n_sources,)."""
-        return np.bincount(self.spike_source, minlength=self.program.n_sources)
+        return frozen(np.bincount(self.spike_source, minlength=self.program.n_sources))
 
     @cached_property
     def active_per_segment(self) -> NDArray[np.int64]:
         """What was counted, summed over the steps, (n_counts,)."""
-        total: NDArray[np.int64] = self.active.sum(axis=0, dtype=np.int64)
-        return total
+        return frozen(self.active.sum(axis=0, dtype=np.int64))
 
     @cached_property
     def counters(self) -> Counters:
         """Every event of the run, as they were counted."""
-        path = self.verified("counters.parquet") / "counters.parquet"
+        path = self.holding("counters.parquet") / "counters.parquet"
         return tables.read_counters(path, self.program)
 
 

@@ -30,7 +30,6 @@ from emulator.timing import CORE_ARRAYS, LINKS, Timing
 
 PART_ROWS = 1 << 20  # of a recording; bounds what a save holds in memory beside the run
 PARTS, STEPS = "parts", "timing_steps.parquet"
-RECORDINGS = "recordings_"
 """How the names of files of recordings begin."""
 DTYPES = {"spikes": "bool"}
 """Of recordings; every other variable has 32 bits."""
@@ -52,20 +51,24 @@ def recording_file(program: Program, population: str) -> str:
     safe = quote(population, safe=" ")
     if len(safe) > 100:  # file systems allow 255 bytes
         safe = f"%{program.population_index[population]}"
-    return f"{RECORDINGS}{safe}.parquet"
+    return f"recordings_{safe}.parquet"
 
 
 def files(program: Program, *, timed: bool) -> list[str]:
     """Return the names of all tables that a run of a program has."""
-    recordings = [recording_file(program, population) for population in probed_neurons(program)]
     return [
         "spikes.parquet",
         "active.parquet",
         "counters.parquet",
         *(learned_tables.FILES if program.learns else ()),
         *TIMING_FILES[: len(TIMING_FILES) * timed],
-        *recordings,
+        *recording_files(program),
     ]
+
+
+def recording_files(program: Program) -> list[str]:
+    """Return the names of the tables of recordings."""
+    return [recording_file(program, population) for population in probed_neurons(program)]
 
 
 class RunTables:

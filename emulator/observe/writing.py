@@ -4,16 +4,13 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.account import Managed, joined
-from emulator.arguments import frozen
 from emulator.atomic import atomic_file, atomic_folder
 from emulator.chip import Chip, to_json
 from emulator.engine import Schedule
@@ -41,10 +38,9 @@ from emulator.observe.folder import (
     read_part,
     read_program_and_chip,
 )
-from emulator.observe.learned import Learned
-from emulator.observe.learned_tables import read_learned
-from emulator.observe.records import Columns, Part, freeze_columns, part_of
+from emulator.observe.records import Part, part_of
 from emulator.observe.run import Run
+from emulator.observe.stored import StoredRecords
 from emulator.observe.upgrade_unfinished import upgrade_unfinished
 from emulator.program import Program, container
 from emulator.program.container import PROGRAM as PROGRAM_FILE
@@ -113,17 +109,17 @@ class RunWriter:
         self.tables.close()
         self._steps.close()
 
-    def records(self, n_steps: int) -> "StoredRecords":
+    def records(self, n_steps: int) -> "WrittenRecords":
         """Return what was written; it can be read once the folder is finished."""
         totals = self.tables.totals
-        return StoredRecords(
-            self.folder,
-            self.program,
-            n_steps,
-            totals.spikes_per_source,
-            totals.active_per_segment,
-            self.weights_every,
-            joined(totals.managed),
+        return WrittenRecords(
+            folder=self.folder,
+            program=self.program,
+            n_steps=n_steps,
+            weights_every=self.weights_every,
+            spikes_per_source=totals.spikes_per_source,
+            active_per_segment=totals.active_per_segment,
+            managed=joined(totals.managed),
         )
 
     def finish(self, run: Run) -> None:
@@ -140,61 +136,13 @@ class RunWriter:
         shutil.rmtree(self.folder / tables.PARTS)
 
 
-@dataclass(frozen=True, eq=False)
-class StoredRecords:
-    """Records in the files of a finished run folder, read when they are asked for; see `Records`."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WrittenRecords(StoredRecords):
+    """Records that were written, and what was summed meanwhile."""
 
-    folder: Path
-    program: Program
-    n_steps: int
     spikes_per_source: NDArray[np.int64]
     active_per_segment: NDArray[np.int64]
-    weights_every: int | None = None
-    managed: Managed = field(default_factory=Managed)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return where the files are, for another process: nothing that was read from them."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        return own | {"folder": self.folder.absolute(), "program": self.program.bare}
-
-    @cached_property
-    def _spikes(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
-        step, source, payload = tables.read_spikes(
-            self.folder / "spikes.parquet", self.program, self.n_steps
-        )
-        return frozen(step), frozen(source), frozen(payload)
-
-    @property
-    def spike_step(self) -> NDArray[np.uint32]:
-        """Step of every spike, (n_spikes,), ascending."""
-        return self._spikes[0]
-
-    @property
-    def spike_source(self) -> NDArray[np.uint32]:
-        """Source of every spike, inputs included, ascending in each step."""
-        return self._spikes[1]
-
-    @property
-    def spike_payload(self) -> NDArray[np.int32]:
-        """Payload of every spike, 1 of those without; empty where the program has none."""
-        return self._spikes[2]
-
-    @cached_property
-    def active(self) -> NDArray[np.uint32]:
-        """What was counted in each step, (n_steps, n_counts): see `Part`."""
-        return frozen(
-            tables.read_active(self.folder / "active.parquet", self.program, self.n_steps)
-        )
-
-    @cached_property
-    def learned(self) -> Learned:
-        """What plastic synapses have learned."""
-        return read_learned(self.folder, self.program, self.weights_every)
-
-    @cached_property
-    def recordings(self) -> Columns:
-        """What was probed."""
-        return freeze_columns(tables.read_recordings(self.folder, self.program, self.n_steps))
+    managed: Managed
 
 
 @contextmanager
