@@ -80,8 +80,9 @@ def is_path(value: object) -> TypeGuard[str | PathLike[str]]:
     if not isinstance(value, str | PathLike):
         return False
     try:
-        return "\0" not in str(value) and bool(os.fsencode(str(value)))
-    except ValueError:  # of characters that no file name has
+        text = os.fspath(value)
+        return isinstance(text, str) and "\0" not in text and bool(os.fsencode(text))
+    except Exception:  # characters that no file name has, or a stranger's class
         return False
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import path_of
 from emulator.errors import EmulatorError, printable
 
 Failure = Callable[[str], EmulatorError]
@@ -45,13 +46,6 @@ DAMAGES = (
 )
 
 
-def as_path(path: str | Path, error: Failure) -> Path:
-    """Return a path; `error` makes what is raised when it is none."""
-    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
-        raise error(f"{path!r:.60} is no path; give a str or a Path")
-    return Path(path)
-
-
 def regular_file(path: str | Path, error: Failure) -> Path:
     """Return the path of a file that can be opened at once; `error` makes what is raised otherwise.
 
@@ -60,15 +54,11 @@ def regular_file(path: str | Path, error: Failure) -> Path:
     EmulatorError
         For what does not exist, cannot be reached, or is a folder, a pipe, a device or a socket.
     """
-    path = as_path(path, error)
+    path = path_of("path", path, error)
     try:
         mode = path.stat().st_mode
     except OSError as found:
         raise error(hindrance(path, found)) from None
-    except ValueError:
-        raise error(
-            f"{str(path)!r:.200} is no path: it holds a character that no path can"
-        ) from None
     if stat.S_ISDIR(mode):
         raise error(f"{path}: cannot be read: Is a directory")
     if not stat.S_ISREG(mode):
@@ -176,10 +166,10 @@ def _entries(
     listed = [(name, entry) for name, entry in listed if names is None or name in names]
     twice = [name for name, n in Counter(name for name, _ in listed).items() if n > 1]
     if twice:
-        raise ValueError(f"'{shown(twice[0])}' is in it more than once")
+        raise ValueError(f"'{shown_name(twice[0])}' is in it more than once")
     if (needed := sum(entry.file_size for _, entry in listed)) > limit_bytes:
         raise ValueError(f"its arrays take {needed:,} bytes; at most {limit_bytes:,} are read")
-    return {name: (shown(name), entry) for name, entry in listed}
+    return {name: (shown_name(name), entry) for name, entry in listed}
 
 
 def _array(
@@ -204,7 +194,7 @@ def _array(
     return np.empty(0)
 
 
-def shown(text: str) -> str:
+def shown_name(text: str) -> str:
     """Return a name as a message shows it: what a terminal would act on is escaped, a long one cut."""
     safe = printable(text)
     return safe if len(safe) <= 80 else f"{safe[:77]}..."

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.arguments import path_of
 from emulator.errors import NetworkError
-from emulator.files import as_path, read_bytes
+from emulator.files import read_bytes
 
 Integers = NDArray[np.int64]
 
@@ -89,7 +90,7 @@ def read_events(path: str | Path) -> Events:
     NetworkError
         When it cannot be read, or is neither.
     """
-    path = as_path(path, NetworkError)
+    path = path_of("path", path, NetworkError)
     readers = {".bin": _bin, ".dat": _dat}
     reader = readers.get(path.suffix.lower())
     if reader is None:

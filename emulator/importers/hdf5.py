@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from emulator.errors import NetworkError
-from emulator.files import hindrance, regular_file, shown
+from emulator.files import hindrance, regular_file, shown_name
 
 Tree = dict[str, Any]
 """Groups as dictionaries; data sets as arrays, texts as `str` or arrays of `str`."""
@@ -119,7 +119,7 @@ class _Walk:
         """Return the group's data sets, unread, by name."""
         tree: Tree = {}
         for name in group:
-            here = f"{where}/{shown(readable(name))}"
+            here = f"{where}/{shown_name(readable(name))}"
             if isinstance(name, bytes):
                 self.problems.append(f"{here} has a name that is not UTF-8 text")
                 continue

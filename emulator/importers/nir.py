@@ -14,10 +14,9 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from emulator.arguments import shown as as_read
-from emulator.arguments import whole
+from emulator.arguments import path_of, shown, whole
 from emulator.errors import NetworkError
-from emulator.files import as_path, shown
+from emulator.files import shown_name
 from emulator.importers.names import cleaned
 from emulator.importers.nir_graph import NEURONS, WEIGHTS, Graph, Node, Reals, read_graph
 from emulator.importers.nir_open import DECAY_ONE, Layer, Route, assumed, decay_notes, text, warned
@@ -82,10 +81,10 @@ def load_nir(
     NetworkError
         With everything in the file that is damaged, malformed or not supported, one per line.
     """
-    path = as_path(path, NetworkError)
+    path = path_of("path", path, NetworkError)
     real = isinstance(dt_seconds, int | float | np.integer | np.floating)
     if not real or isinstance(dt_seconds, bool) or not 0 < dt_seconds <= LONGEST_STEP:
-        raise NetworkError(f"dt_seconds is {as_read(dt_seconds)}; it must be a positive number")
+        raise NetworkError(f"dt_seconds is {shown(dt_seconds)}; it must be a positive number")
     limit_bytes = whole("limit_bytes", limit_bytes, 1, 2**63 - 1, NetworkError)
     graph = read_graph(path, limit_bytes)
     problems: list[str] = []
@@ -197,7 +196,7 @@ def _depths(graph: Graph, routes: list[Route], problems: list[str]) -> dict[str,
     )
     for loop in nx.strongly_connected_components(hops):
         if len(loop) > 1:
-            names = ", ".join(f"'{shown(name)}'" for name in sorted(loop))
+            names = ", ".join(f"'{shown_name(name)}'" for name in sorted(loop))
             problems.append(
                 f"nodes {names} feed back to each other; "
                 "only a layer's projection onto itself may be recurrent"
@@ -317,7 +316,9 @@ def _build(
     in_order = {name: depths[name] for name in order}
     network.assumptions[:0] = assumed(dt, graph, layers, in_order, names)
     if stem != path.stem:
-        network.assumptions.append(f"The network of file '{shown(path.stem)}' is called '{stem}'.")
+        network.assumptions.append(
+            f"The network of file '{shown_name(path.stem)}' is called '{stem}'."
+        )
     network.warnings = warned(graph, layers, routes)
     return network
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.errors import NetworkError
-from emulator.files import shown
+from emulator.files import shown_name
 from emulator.importers.hdf5 import Tree, read_tree
 
 Reals = NDArray[np.float64]
@@ -49,7 +49,7 @@ class Node:
     @property
     def where(self) -> str:
         """What messages call it."""
-        return f"node '{shown(self.name)}' ({self.kind})"
+        return f"node '{shown_name(self.name)}' ({self.kind})"
 
     @property
     def is_population(self) -> bool:
@@ -164,22 +164,22 @@ def _not_read(tree: Tree, nodes: Mapping[str, Any]) -> Iterator[str]:
     others += [f"/node/{key}" for key in top if key not in {"type", "nodes", "edges", "metadata"}]
     others += [f"metadata of '{name}'" for name, fields in nodes.items() if fields.get("metadata")]
     if others:
-        yield f"Not read: {', '.join(shown(other) for other in others)}."
+        yield f"Not read: {', '.join(shown_name(other) for other in others)}."
     version = tree.get("version")
     if isinstance(version, str) and re.match(r"\d+", version) and int(version.split(".")[0]) > 1:
-        yield f"The file is of NIR {shown(version)}; it is read as one of 1.0.8."
+        yield f"The file is of NIR {shown_name(version)}; it is read as one of 1.0.8."
 
 
 def _node(name: str, fields: Any, problems: list[str]) -> Node | None:
     """Check one node by itself; None if it cannot be used."""
     kind = fields.get("type") if isinstance(fields, dict) else None
-    where = f"node '{shown(name)}'"
+    where = f"node '{shown_name(name)}'"
     if not isinstance(kind, str):
         problems.append(f"{where}: it has no field 'type'")
         return None
     if kind not in FIELDS:
         problems.append(
-            f"{where}: type '{shown(kind)}' is not supported; allowed are {', '.join(FIELDS)}"
+            f"{where}: type '{shown_name(kind)}' is not supported; allowed are {', '.join(FIELDS)}"
         )
         return None
     found = [f"{where} ({kind}): {problem}" for problem in _field_problems(kind, fields)]
@@ -192,7 +192,7 @@ def _field_problems(kind: str, fields: Tree) -> Iterator[str]:
     required, optional = FIELDS[kind]
     yield from (f"it has no field '{field}'" for field in required if field not in fields)
     for field in sorted(fields.keys() - {"type", "metadata", *required, *optional}):
-        yield f"unknown field '{shown(field)}'; allowed are {', '.join(required + optional)}"
+        yield f"unknown field '{shown_name(field)}'; allowed are {', '.join(required + optional)}"
     arrays = {}
     for field in (field for field in (*required, *optional) if field in fields):
         value = fields[field]
@@ -246,7 +246,9 @@ def _sized(name: str, kind: str, fields: Tree) -> Node:
     if "shape" in fields:
         shape = fields["shape"].tolist()
         if len(shape) > 1:
-            notes.append(f"The shape {shape} of '{shown(name)}' is read as {shape[-1]} neurons.")
+            notes.append(
+                f"The shape {shape} of '{shown_name(name)}' is read as {shape[-1]} neurons."
+            )
         return Node(name, kind, {}, shape[-1], shape[-1], tuple(notes))
     required, optional = FIELDS[kind]
     values = {
@@ -258,7 +260,7 @@ def _sized(name: str, kind: str, fields: Tree) -> Node:
     n_neurons = values["v_threshold"].size
     for field, default in (("v_reset", 0.0), ("w_in", 1.0)):
         if field in optional and field not in values:
-            notes.append(f"'{shown(name)}' has no {field}: {default:g} is assumed.")
+            notes.append(f"'{shown_name(name)}' has no {field}: {default:g} is assumed.")
             values[field] = np.full(n_neurons, default)
     if "w_in" in values:
         values["w_in"] = np.broadcast_to(values["w_in"], (n_neurons,))
@@ -295,12 +297,12 @@ def _graph_problems(
 ) -> Iterator[str]:
     """Yield edges that are listed twice or lead nowhere, and missing inputs and outputs."""
     for (source, target), count in Counter(edges).items():
-        where = f"edge '{shown(source)}' -> '{shown(target)}'"
+        where = f"edge '{shown_name(source)}' -> '{shown_name(target)}'"
         if count > 1:
             yield f"{where} is listed {count} times; once is allowed"
         for end in dict.fromkeys((source, target)):
             if end not in nodes:
-                yield f"{where}: there is no node '{shown(end)}'"
+                yield f"{where}: there is no node '{shown_name(end)}'"
     if None in nodes.values():
         return
     kinds = [node.kind for node in nodes.values() if node is not None]
@@ -313,7 +315,7 @@ def _edge_problems(nodes: Mapping[str, Node], edges: list[tuple[str, str]]) -> I
     """Yield edges that do not fit the two nodes they join, and nodes that are joined to nothing."""
     for source, target in edges:
         tail, head = nodes[source], nodes[target]
-        before, behind = f"'{shown(source)}'", f"'{shown(target)}'"
+        before, behind = f"'{shown_name(source)}'", f"'{shown_name(target)}'"
         where = f"edge {before} -> {behind}"
         if tail.kind == "Output":
             yield f"{where}: nothing may follow the Output {before}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from emulator.files import shown
+from emulator.files import shown_name
 from emulator.importers.nir_graph import Graph, Node, Reals
 
 DECAY_ONE = 4096
@@ -125,7 +125,7 @@ def assumed(
     """Return what the file leaves open and was decided here, a sentence each."""
     depth = max(depths.values())
     listed = ", ".join(f"'{names[name]}' {steps}" for name, steps in depths.items())
-    changed = [f"'{shown(name)}' is '{names[name]}'" for name in depths if names[name] != name]
+    changed = [f"'{shown_name(name)}' is '{names[name]}'" for name in depths if names[name] != name]
     integrator = (
         "Integrator: forward Euler: in a step v and u lose dt/tau of themselves (a population with tau_mem_ms loses "
         "1 - exp(-dt/tau)); dt/tau and r (and w_in) are folded into the weights."

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from emulator.errors import EmulatorError, NetworkError
-from emulator.files import MAX_TEXT_BYTES, read_bytes, shown
+from emulator.files import MAX_TEXT_BYTES, read_bytes, shown_name
 from emulator.network import Network
 
 MADE = {
@@ -135,7 +135,7 @@ class PythonFile:
             if parameter.default is parameter.empty and name not in parameters
         ]
         mistakes = [
-            f"network() has no parameter '{shown(name)}'; it has: {', '.join(known) or 'none'}"
+            f"network() has no parameter '{shown_name(name)}'; it has: {', '.join(known) or 'none'}"
             for name in unknown
         ]
         mistakes += [

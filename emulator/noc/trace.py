@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emulator.arguments import path_of
 from emulator.chip import Chip
 from emulator.chip.schema import Mesh
 from emulator.errors import TraceError
-from emulator.files import MAX_BYTES, as_path, read_arrays, read_text
+from emulator.files import MAX_BYTES, read_arrays, read_text
 
 COLUMNS = ("cycle", "src", "dst", "size")
 SUFFIXES = (".npz", ".csv")
@@ -109,7 +110,7 @@ def load_trace(path: str | Path, chip: Chip | None = None) -> Trace:
         With every kind of mistake in the file, each with the first rows that make it: the rows of
         an .npz file count from 0, a .csv file's are named by their line.
     """
-    path = as_path(path, TraceError)
+    path = path_of("path", path, TraceError)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise TraceError(f"{path}: the name of a trace ends in {' or '.join(SUFFIXES)}")

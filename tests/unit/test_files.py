@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from emulator import Mapping, Program, load_chip
 from emulator.errors import EmulatorError, NetworkError
-from emulator.files import read_arrays, read_bytes, read_text, shown
+from emulator.files import read_arrays, read_bytes, read_text, shown_name
 from emulator.importers.events import read_events
 from emulator.importers.nir import load_nir
 from emulator.importers.python_file import PythonFile
@@ -238,4 +238,18 @@ def test_durations_are_no_numbers_of_steps(tmp_path):
     ],
 )
 def test_names_are_shown_safely(name, expected):
-    assert shown(name) == expected
+    assert shown_name(name) == expected
+
+
+class OfBytes:
+    """A path as bytes, which `Path` does not take."""
+
+    def __fspath__(self):
+        return b"net.program"
+
+
+@pytest.mark.parametrize("path", [OfBytes(), b"net.program", 3, None, "", "a\0b"], ids=repr)
+def test_what_is_no_path_is_refused(path):
+    for read in (read_bytes, read_text, read_arrays):
+        with pytest.raises(NetworkError, match=r"^path is .*; it must be a path$"):
+            read(path, NetworkError)
