@@ -74,6 +74,15 @@ def checked_size(name: str, size: object) -> int:
     return int(size)
 
 
+def _of_another_network(populations: Mapping[str, Population], *ends: Population) -> list[str]:
+    """Return a mistake for each population that is not one of these."""
+    return [
+        f"'{end.name}' belongs to another network"
+        for end in ends
+        if populations.get(end.name) is not end
+    ]
+
+
 def join_mistakes(
     populations: Mapping[str, Population],
     joins: Iterable[Join],
@@ -83,11 +92,7 @@ def join_mistakes(
     value: object,
 ) -> list[str]:
     """Return what is wrong with a join of two populations."""
-    mistakes = [
-        f"'{end.name}' belongs to another network"
-        for end in (source, target)
-        if populations.get(end.name) is not end
-    ]
+    mistakes = _of_another_network(populations, source, target)
     mistakes += [
         f"'{end.name}' is an input and has no compartment"
         for end in (source, target)
@@ -124,11 +129,7 @@ def connection_mistakes(
     learning: object,
 ) -> list[str]:
     """Return what is wrong with synapses from one population to another."""
-    mistakes = [
-        f"'{end.name}' belongs to another network"
-        for end in (source, target)
-        if populations.get(end.name) is not end
-    ]
+    mistakes = _of_another_network(populations, source, target)
     if any(p.name == name for p in others):
         mistakes.append("the network has one of this name already")
     mistakes += _learning_mistakes(target, values, weight_bits, learning)
