@@ -244,11 +244,14 @@ def test_names_are_shown_safely(name, expected):
 class OfBytes:
     """A path as bytes, which `Path` does not take."""
 
+    def __str__(self):
+        return "a path of bytes"
+
     def __fspath__(self):
         return b"net.program"
 
 
-@pytest.mark.parametrize("path", [OfBytes(), b"net.program", 3, None, "", "a\0b"], ids=repr)
+@pytest.mark.parametrize("path", [OfBytes(), b"net.program", 3, None, "", "a\0b"], ids=str)
 def test_what_is_no_path_is_refused(path):
     for read in (read_bytes, read_text, read_arrays):
         with pytest.raises(NetworkError, match=r"^path is .*; it must be a path$"):
